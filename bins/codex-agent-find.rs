@@ -89,7 +89,7 @@ fn tool() -> Tool {
             ),
             (
                 "Find the sessions whose rollouts have a text (rg -zl in place of grep -l also reads compressed ones):",
-                "codex-agent ls --format '{rollout_path}' -0 | xargs -0 grep -l 'dead code' | codex-agent find -",
+                "codex-agent ls --format '{rollout_path}' -0 | xargs -0 grep -l 'auth.rs' | codex-agent find -",
             ),
             ("Add the sessions that a search finds to a group:", "codex-agent find login --json | codex-agent group add login"),
         ])

@@ -20,7 +20,9 @@ use codex_agent_shared::codex::version::{check_writer_version, is_before};
 use codex_agent_shared::error::{Error, Exit, Result, reason, status, warn_of};
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::record::{Id, Session};
-use codex_agent_shared::reference;
+use codex_agent_shared::reference::{self, Address};
+use codex_agent_shared::text::counted;
+use codex_agent_shared::transcript::{Options, Reader, Record};
 
 /// The own arguments of this tool.
 #[derive(Default)]
@@ -42,7 +44,7 @@ fn fork_flags() -> Vec<Flag> {
         })
         .more("The fork has the turns before the turn with this message. 1 creates a fork without turns; -1 omits the last message and its answer, -2 the last two messages and their answers."),
         Flag::text("at", "SESSION:TURN", "fork before this turn of this session", |args| &mut args.own.at)
-            .more("SESSION and TURN are the ids that Codex gave the session and the turn. The option is given instead of REF."),
+            .more("SESSION is a reference, and TURN is the number of the turn that codex-agent-show(1) shows, or Codex's id of the turn. The option is given instead of REF."),
         Flag::number("count", "N", 1..=1000, "make N forks of each session, at most 1000", |args| &mut args.own.count)
             .short('n'),
         Flag::parsed(
@@ -164,8 +166,10 @@ fn run(mut args: Args) -> Result<Exit> {
     let mut index = args.common.index()?;
     let (parents, cut) = match &args.own.at {
         Some(at) => {
-            let (session, turn) = at
-                .split_once(':')
+            let address = Address::parse(at).filter(|address| address.item.is_none());
+            let (session, turn) = address
+                .map(|address| (address.session, address.turn))
+                .or_else(|| at.split_once(':'))
                 .filter(|(session, turn)| !session.is_empty() && !turn.is_empty())
                 .ok_or_else(|| {
                     Error::usage(format!("invalid value '{at}' for '--at': expected SESSION:TURN"))
@@ -178,7 +182,9 @@ fn run(mut args: Args) -> Result<Exit> {
             if let Some(extra) = args.operands.first() {
                 return Err(Error::usage(format!("operand '{extra}' cannot be combined with --at")));
             }
-            (vec![reference::resolve_to_act(&mut index, session)?], Cut::Turn(turn.to_owned()))
+            let session = reference::resolve_to_act(&mut index, session)?;
+            let turn = turn_id(&mut index, &session, turn)?;
+            (vec![session], Cut::Turn(turn))
         }
         None => (
             args.common.sessions(&mut index, &args.operands, "nothing was forked")?,
@@ -243,6 +249,32 @@ fn run(mut args: Args) -> Result<Exit> {
     args.jobs.new = true;
     let sent = send_prompt("fork", &name, &made, &args.common, &args.jobs)?;
     Ok(if sent == Exit::Done { exit } else { sent })
+}
+
+/// Codex's id of a turn that is named by its number or by this id.
+fn turn_id(index: &mut Index, session: &Session<'_>, turn: &str) -> Result<String> {
+    let (Ok(number), Some(id)) = (turn.parse::<u64>(), session.id) else { return Ok(turn.to_owned()) };
+    let named = session.rollout_path.as_deref();
+    let unreadable = |error: std::io::Error| {
+        Error::new(format!("cannot read the transcript of session '{id}': {}", reason(&error)))
+            .hint("nothing was forked")
+    };
+    let reader = Reader::of_session(index.files(), id, named, Options::default()).map_err(unreadable)?;
+    let mut turns = 0;
+    for record in reader {
+        if let Record::Turn(found) = record.map_err(unreadable)? {
+            turns = turns.max(found.turn.unwrap_or(0));
+            if found.turn == Some(number) {
+                return found.turn_id.ok_or_else(|| {
+                    Error::new(format!("turn {number} of session '{id}' has no id, as up to Codex 0.98"))
+                        .hint("--nth-message forks before a message")
+                });
+            }
+        }
+    }
+    Err(Error::not_found(format!("session '{id}' has no turn {number}: it has {}", counted(turns, "turn")))
+        .hint(format!("'codex-agent show {id} --oneline' lists its turns"))
+        .hint("nothing was forked"))
 }
 
 /// Asks once whether many forks are created.

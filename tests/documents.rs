@@ -22,7 +22,8 @@ const BY_HAND: [&str; 4] =
     ["codex-agent.7", "codex-agent-plugins.7", "codex-agent-records.5", "codex-agent-files.5"];
 
 /// Examples that print nothing without a user who types.
-const SILENT: [&str; 5] = [
+const SILENT: [&str; 6] = [
+    "codex-agent show @ --html > session.html",
     "codex-agent plugin list --json | jq -r 'select(.type == \"tool\" and .ours == false).name'",
     "codex-agent demo sh",
     "codex-agent status",
@@ -351,7 +352,8 @@ fn move_projects(world: &World, to: &Path) {
 }
 
 /// The tools whose examples open Codex's own screen, which a stub stands for.
-const SCREEN: [&str; 4] = ["codex-agent-resume", "codex-agent-ls", "codex-agent-find", "codex-agent-pick"];
+const SCREEN: [&str; 5] =
+    ["codex-agent-resume", "codex-agent-ls", "codex-agent-find", "codex-agent-pick", "codex-agent-show"];
 
 /// The tools that need Codex itself.
 pub const ORDERS: [&str; 3] = ["codex-agent-fork", "codex-agent-name", "codex-agent-run"];

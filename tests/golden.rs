@@ -22,13 +22,13 @@ use serde_json::Value;
 
 use crate::world::fake::{Fake, crash, wait_until};
 use crate::world::schemas::{As, find_mismatch};
-use crate::world::{World, bins, data, json};
+use crate::world::{World, bins, copy, data, json};
 
 /// The records of one version: type and lines.
 type Records = BTreeMap<String, Vec<String>>;
 
 /// How many records of a type are kept.
-const KEPT: usize = 8;
+const KEPT: usize = 24;
 
 /// A session of the recorded home.
 const SESSION: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
@@ -101,6 +101,14 @@ fn sessions(all: &mut Recording) {
         let world = World::with_home(home);
         all.add(&world, &world.ok(&["codex-agent-ls", "--json", "--full", "--archived", "--subagents"]));
         all.add(&world, &world.ok(&["codex-agent-ls", "--json"]));
+    }
+    let world = World::new();
+    copy(&data("transcripts/0.171.0"), &world.codex_home());
+    let manifest = fs::read_to_string(data("transcripts/0.171.0/manifest.tsv")).unwrap();
+    for label in ["tools", "code", "failures", "compact", "cut", "agents", "misc"] {
+        let id = manifest.lines().find_map(|line| line.strip_prefix(&format!("{label}\t"))).unwrap();
+        let id = id.split('\t').next().unwrap();
+        all.add(&world, &world.ok(&["codex-agent-show", id, "--json", "--undone"]));
     }
     let world = World::with_home("0.169.0");
     let odd = "home/.codex/sessions/2026/11/22/rollout-2026-11-22T10-50-59-01a202e0-ffff-7000-8000-000000000000.jsonl";

@@ -36,6 +36,7 @@ mod runs;
 mod schema;
 mod setup;
 mod shells;
+mod show;
 mod watch;
 mod world;
 

@@ -60,8 +60,8 @@ const WORDS: &[(&str, &str, &str, &str)] = &[
     (
         "show",
         "cat info print inspect describe view get export read transcript less",
-        "resume REF|find REF --json|run log ?RUN|queue show NAME|group show NAME",
-        "no tool prints transcripts yet",
+        "show REF|run log ?RUN|queue show NAME|group show NAME",
+        "",
     ),
     ("find", "search lookup query where locate rg", "find WORD", ""),
     ("", "grep ag ack", "find WORD", "no tool searches transcripts yet"),
@@ -135,6 +135,7 @@ const EFFECTS: &[(&str, &str)] = &[
     ("ls --under DIR", "lists the sessions of a directory"),
     ("find WORD", "searches titles, names, first messages, directories and branches"),
     ("find REF --json", "prints the record of a session"),
+    ("show REF", "prints the transcript of a session"),
     ("pick", "lets you choose sessions on a terminal"),
     ("resume REF", "opens a session in the Codex TUI, and with -p sends a prompt"),
     ("fork REF", "forks a session"),

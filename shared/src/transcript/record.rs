@@ -146,28 +146,28 @@ impl Role {
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Detail {
-    /// `user` and `assistant`.
+    /// The fields of user and assistant.
     Message {
         /// commentary or final_answer; null for the user, and if Codex did not record it.
         phase: Option<String>,
         /// The number of attached images.
         images: u64,
     },
-    /// `command`.
+    /// The fields of command.
     Command {
         /// The exit code; null if the command did not end, or its end is unknown.
         exit_code: Option<i64>,
         /// Who ran the command.
         by: By,
     },
-    /// `patch`.
+    /// The fields of patch.
     Patch {
         /// The changed files, each as [path, change]; empty if no change was applied.
         files: Vec<Change>,
         /// Whether the patch was not applied.
         failed: bool,
     },
-    /// `tool`.
+    /// The fields of tool.
     Tool {
         /// The name; SERVER.TOOL for a tool of a server.
         name: String,
@@ -179,29 +179,30 @@ pub enum Detail {
         /// Whether the call failed; null if Codex did not record it.
         failed: Option<bool>,
     },
-    /// `script`.
+    /// The fields of script.
     Script {
         /// The text of the result; null if there is none.
         output: Option<String>,
         /// Whether the script failed; null if Codex did not record it.
         failed: Option<bool>,
     },
-    /// `todo`.
+    /// The fields of todo.
     Todo {
         /// The steps, each as [text, status]; the status is pending, in_progress or completed.
+        #[cfg_attr(feature = "schema", schemars(with = "Vec<Vec<String>>"))]
         steps: Vec<(String, String)>,
     },
-    /// `question`.
+    /// The fields of question.
     Question {
         /// The answers of the user, in the order of the questions.
         answers: Vec<String>,
     },
-    /// `image`.
+    /// The fields of image.
     Image {
         /// The path of the image.
         path: Option<String>,
     },
-    /// `review`.
+    /// The fields of review.
     Review {
         /// What the record is about.
         action: ReviewAction,
@@ -209,12 +210,12 @@ pub enum Detail {
         #[serde(skip_serializing_if = "Option::is_none")]
         findings: Option<u64>,
     },
-    /// `agent`.
+    /// The fields of agent.
     Agent {
         /// What the record is about.
         action: AgentAction,
     },
-    /// `goal`.
+    /// The fields of goal.
     Goal {
         /// The state of the goal, by Codex's name, such as active or complete.
         state: Option<String>,
@@ -321,7 +322,7 @@ impl schemars::JsonSchema for Change {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "array", "items": { "type": "string" }, "minItems": 2, "maxItems": 3 })
+        schemars::json_schema!({ "type": "array", "items": { "type": "string" } })
     }
 }
 

@@ -1,0 +1,307 @@
+//! The forms of the output.
+
+use std::io;
+
+use codex_agent_shared::codex::index::Index;
+use codex_agent_shared::error::{Error, Result, reason, warn};
+use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::record::Id;
+use codex_agent_shared::terminal::is_terminal;
+use codex_agent_shared::text::{cell, counted, harmless};
+use codex_agent_shared::transcript::{Detail, Options, Reader, Record, raw_lines};
+
+use super::Args;
+use super::around::Around;
+use super::blocks::{Block, Blocks, Sums};
+use super::choice::Choice;
+use super::files::{Files, View};
+use super::html::Html;
+use super::last;
+use super::markdown::{Markdown, visible};
+use super::oneline::Oneline;
+use super::people::{LINES, Page, Style};
+use super::prose;
+use super::targets::Target;
+
+/// Prints the transcripts; returns whether all that was asked for exists.
+pub(super) fn print_all(
+    args: &Args,
+    index: &mut Index,
+    targets: &[Target],
+    output: &mut Output,
+) -> Result<bool> {
+    let own = &args.own;
+    let color = args.common.color.is_on();
+    let mut is_complete = true;
+    match way(args) {
+        Way::Raw => {
+            for target in targets {
+                print_raw(index, target, output)?;
+            }
+        }
+        Way::Final | Way::Tasks => {
+            for (at, target) in targets.iter().enumerate() {
+                is_complete &= print_last(args, index, target, at > 0, output)?;
+            }
+        }
+        Way::Files(view) => {
+            let mut files = Files::new(view, color);
+            for target in targets {
+                let read = records(args, index, target, &mut |record| match &record {
+                    Record::Item(item) => files.add(item, output),
+                    _ => Ok(()),
+                })?;
+                is_complete &= read.is_found;
+            }
+            is_complete &= files.finish(output)?;
+        }
+        Way::Json => {
+            for target in targets {
+                is_complete &= records(args, index, target, &mut |record| output.record(&record))?.is_found;
+            }
+        }
+        Way::Oneline => {
+            let mut rows = Oneline::new(color, is_terminal() || own.width.is_some());
+            for target in targets {
+                let read =
+                    records(args, index, target, &mut |record| rows.add(&record, &target.session, output))?;
+                is_complete &= read.is_found;
+            }
+            rows.finish(output)?;
+        }
+        Way::Markdown => {
+            let mut page = Markdown { output, full: own.full, open: None };
+            for target in targets {
+                page.session(&target.session)?;
+                is_complete &= blocks(args, index, target, &mut |block| page.block(block))?.1.is_found;
+            }
+        }
+        Way::Html => {
+            let mut page = Html::new(output, own.full);
+            for target in targets {
+                page.session(&target.session)?;
+                is_complete &= blocks(args, index, target, &mut |block| page.block(block))?.1.is_found;
+            }
+            page.finish()?;
+        }
+        Way::People => {
+            let lines = if own.full { None } else { Some(own.lines.unwrap_or(LINES)) };
+            let mut page = Page::new(Style::new(color, own.width, lines, own.full), output);
+            for (at, target) in targets.iter().enumerate() {
+                let is_part = own.choice.is_part() || own.last.is_some() || target.turn.is_some();
+                page.shows_inherited = own.inherited || is_part;
+                page.session(&target.session, at > 0);
+                let (sums, read) = blocks(args, index, target, &mut |block| page.block(block))?;
+                page.end((!is_part).then_some(&sums), read.undone, own.undone)?;
+                is_complete &= read.is_found;
+            }
+        }
+    }
+    Ok(is_complete)
+}
+
+/// The form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    People,
+    Oneline,
+    Final,
+    Tasks,
+    Files(View),
+    Json,
+    Markdown,
+    Html,
+    Raw,
+}
+
+/// The options that choose a form, and whether they are given.
+pub(super) fn ways(args: &Args) -> [(&'static str, bool, Way); 10] {
+    let own = &args.own;
+    [
+        ("--oneline", own.oneline, Way::Oneline),
+        ("--final", own.is_final, Way::Final),
+        ("--tasks", own.tasks, Way::Tasks),
+        ("--stat", own.stat, Way::Files(View::Stat)),
+        ("--name-only", own.name_only, Way::Files(View::Names)),
+        ("--patch", own.patch, Way::Files(View::Patch)),
+        ("--json", args.common.json, Way::Json),
+        ("--markdown", own.markdown, Way::Markdown),
+        ("--html", own.html, Way::Html),
+        ("--raw", own.raw, Way::Raw),
+    ]
+}
+
+fn way(args: &Args) -> Way {
+    ways(args).into_iter().find(|(_, is_given, _)| *is_given).map_or(Way::People, |(.., way)| way)
+}
+
+/// Prints the lines of the rollouts of a session.
+fn print_raw(index: &mut Index, target: &Target, output: &mut Output) -> Result<()> {
+    let id = target.id()?;
+    let named = target.session.rollout_path.as_deref();
+    let mut failure = None;
+    let read = raw_lines(index.files(), id, named, &mut |line| {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let printed = match is_terminal() {
+            true => output.text(harmless(&String::from_utf8_lossy(line)).as_bytes(), b"\n"),
+            false => output.text(line, b"\n"),
+        };
+        printed.map_err(|error| {
+            failure = Some(error);
+            std::io::Error::other("the output cannot be written")
+        })
+    });
+    match (failure, read) {
+        (Some(error), _) => Err(error),
+        (None, Err(error)) => Err(unreadable(id, &error)),
+        (None, Ok(problems)) => {
+            problems.iter().for_each(|problem| warn(format_args!("session '{id}': {problem}")));
+            Ok(())
+        }
+    }
+}
+
+/// Prints the last answer or the newest check list; returns whether there is one.
+fn print_last(
+    args: &Args,
+    index: &mut Index,
+    target: &Target,
+    is_further: bool,
+    output: &mut Output,
+) -> Result<bool> {
+    let id = target.id()?;
+    let wanted = if args.own.is_final { last::is_answer } else { last::is_tasks };
+    let Some(item) = last::find(index, target, &wanted)? else {
+        let what = if args.own.is_final { "answer of the model" } else { "check list" };
+        warn(format_args!("session '{id}' has no {what}"));
+        return Ok(false);
+    };
+    if is_further {
+        output.text(b"", b"\n")?;
+    }
+    let text = match &item.detail {
+        Detail::Todo { steps } => {
+            let row = |(step, status): &(String, String)| {
+                format!("{} {}", prose::mark(status), cell(step, usize::MAX))
+            };
+            steps.iter().map(row).collect::<Vec<_>>().join("\n")
+        }
+        _ => item.text.unwrap_or_default().trim_end().to_owned(),
+    };
+    let text = if is_terminal() { visible(&text) } else { text };
+    output.text(text.as_bytes(), b"\n")?;
+    Ok(true)
+}
+
+/// A reader of the transcript of a target; of a long one only the last turns are read if only these are chosen.
+fn open(args: &Args, index: &mut Index, target: &Target) -> Result<Reader> {
+    // Undone turns are counted also where they are not shown.
+    let undone = args.own.undone || way(args) == Way::People;
+    let options = Options { undone, copied: args.own.inherited, live: false };
+    open_last(index, target, args.own.last.map(|last| last as u64), options)
+}
+
+/// A reader of the transcript of a target, or of its last turns.
+pub(super) fn open_last(
+    index: &mut Index,
+    target: &Target,
+    last: Option<u64>,
+    options: Options,
+) -> Result<Reader> {
+    let id = target.id()?;
+    let named = target.session.rollout_path.as_deref();
+    let files = index.files();
+    let opened = match last {
+        Some(count) => Reader::last_turns(files, id, named, count, options),
+        None => Reader::of_session(files, id, named, options),
+    };
+    opened.map_err(|error| unreadable(id, &error))
+}
+
+/// The error for a transcript that cannot be read.
+pub(super) fn unreadable(id: Id, error: &io::Error) -> Error {
+    Error::new(format!("cannot read the transcript of session '{id}': {}", reason(error)))
+        .hint("'codex-agent ls --check' lists where Codex's database and rollouts disagree")
+}
+
+/// The end of reading a transcript.
+#[derive(Debug, Default)]
+struct Read {
+    /// Whether the turn or item that was named exists.
+    is_found: bool,
+    /// The number of turns that were rolled back or reverted.
+    undone: u64,
+}
+
+/// Passes the chosen records of a target on.
+fn records(
+    args: &Args,
+    index: &mut Index,
+    target: &Target,
+    take: &mut dyn FnMut(Record) -> Result<()>,
+) -> Result<Read> {
+    let id = target.id()?;
+    let mut reader = open(args, index, target)?;
+    let named = target.turn.as_ref().map(|turn| args.own.choice.of_turn(turn));
+    let mut around = None;
+    let choice = match (named, &args.own.around) {
+        (Some(named), Some(_)) => {
+            around = Some(Around::new(named, target.item, args.own.context.unwrap_or(2)));
+            args.own.choice.clone()
+        }
+        (Some(named), None) => Choice { item: target.item, ..named },
+        (None, _) => args.own.choice.clone(),
+    };
+    let mut is_found = false;
+    while let Some(record) = reader.next_record().map_err(|error| unreadable(id, &error))? {
+        if choice.is_past(&record) {
+            break;
+        }
+        if is_undone(&record) && !args.own.undone {
+            continue;
+        }
+        match &mut around {
+            Some(around) => {
+                around.add(record, &choice, take)?;
+                is_found = around.is_found();
+                if around.is_over() {
+                    break;
+                }
+            }
+            None if choice.has(&record) => {
+                is_found |= target.item.is_none() || matches!(record, Record::Item(_));
+                take(record)?;
+            }
+            None => {}
+        }
+    }
+    for problem in reader.problems() {
+        warn(format_args!("session '{id}': {problem}"));
+    }
+    let summary = reader.summary();
+    if summary.invalid_lines > 0 {
+        let lines = counted(summary.invalid_lines, "line");
+        warn(format_args!("session '{id}': skipped {lines} of the rollout that could not be read"));
+    }
+    Ok(Read { is_found: target.report_missing(is_found), undone: summary.undone_turns })
+}
+
+fn is_undone(record: &Record) -> bool {
+    match record {
+        Record::Item(item) => item.undone,
+        Record::Turn(turn) => turn.undone,
+        _ => false,
+    }
+}
+
+/// Passes the chosen blocks of a target on.
+fn blocks(
+    args: &Args,
+    index: &mut Index,
+    target: &Target,
+    take: &mut dyn FnMut(&Block) -> Result<()>,
+) -> Result<(Sums, Read)> {
+    let mut blocks = Blocks::new(take);
+    let read = records(args, index, target, &mut |record| blocks.add(record))?;
+    Ok((blocks.finish()?, read))
+}
