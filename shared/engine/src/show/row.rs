@@ -95,7 +95,7 @@ impl Row<'_> {
         let (plain, coloured) = self.start(color);
         let left = most().saturating_sub(width(&plain)).max(8);
         let rest = match self.is_path {
-            true if left < BOTH => path_cell(self.text, None, left),
+            true if left < BOTH && self.label.is_empty() => path_cell(self.text, None, left),
             true => share(self.label, &path_cell(self.text, None, text_width(left)), left),
             false => share(self.label, self.text, left),
         };
