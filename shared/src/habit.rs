@@ -134,7 +134,6 @@ const EFFECTS: &[(&str, &str)] = &[
     ("ls --fields short,tokens_used,title", "prints the tokens of sessions"),
     ("ls --under DIR", "lists the sessions of a directory"),
     ("find WORD", "searches titles, names, first messages, directories and branches"),
-    ("find REF --json", "prints the record of a session"),
     ("show REF", "prints the transcript of a session"),
     ("pick", "lets you choose sessions on a terminal"),
     ("resume REF", "opens a session in the Codex TUI, and with -p sends a prompt"),
@@ -233,7 +232,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
         "'codex-agent run watch' follows a run, and 'watch codex-agent status' repeats the status",
     ),
     (
-        "run group queue",
+        "run",
         "detach background bg d",
         "runs stay in the foreground: end the command with '&', and follow it by 'codex-agent run watch'",
     ),

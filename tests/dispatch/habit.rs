@@ -94,7 +94,7 @@ fn commands_of_other_programs_are_answered_with_the_tool_that_does_the_same() {
         (&["session", "list", "--json"], "'codex-agent ls' lists sessions"),
         (&["session"], "'codex-agent ls' lists sessions"),
         (&["sessions"], "'codex-agent ls' lists sessions"),
-        (&["session", "show", "cd6d1b0c"], "no tool prints transcripts yet"),
+        (&["session", "show", "cd6d1b0c"], "codex-agent show"),
         (&["session", "watch"], "no tool follows a session yet"),
         (&["session", "run", "hello"], "did you mean 'codex-agent run'?"),
         (&["session", "resume", "@"], "did you mean 'codex-agent resume'?"),
@@ -126,13 +126,13 @@ fn an_external_tool_or_an_alias_of_such_a_name_is_run() {
     world.script("bin/codex-agent-branches", "#!/bin/sh\n");
     let path = format!("{}:/usr/bin:/bin", world.path("bin").display());
     world.set("PATH", path);
-    world.write("home/.config/codex-agent/config.toml", "[alias]\nlist = 'ls -n 2'\nshown = 'ls'\n");
+    world.write("home/.config/codex-agent/config.toml", "[alias]\nlist = 'ls -n 2'\ngrepp = 'ls'\n");
     assert_eq!(world.ok(&["codex-agent", "log", "-1"]), "log: -1\n");
     assert_eq!(world.ok(&["codex-agent", "list"]), world.ok(&["codex-agent-ls", "-n", "2"]));
     // Names that the user chose are suggested too.
     let ran = world.run(&["codex-agent", "branch"]);
     ran.exits(127).reports("lists the sessions of a git branch").reports("did you mean 'branches'?");
-    world.run(&["codex-agent", "show"]).exits(127).reports("did you mean 'shown'?");
+    world.run(&["codex-agent", "grep"]).exits(127).reports("did you mean 'grepp'?");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::queue::{queue, queue_record, write_queues};
-use crate::world::fake::{Fake, end, of_type};
+use crate::world::fake::{Fake, end, of_type, wait_until};
 
 #[test]
 fn wrong_usage_gets_a_hint() {
@@ -181,6 +181,8 @@ fn a_queue_with_an_unreadable_journal_can_be_paused() {
     fake.good(&["queue", "add", "q", "-p", "SLEEP3 1", "-p", "2"]);
     let mut runner = fake.start(&["queue", "run", "q"]);
     fake.wait_for_sent(1);
+    // The next event of the runner comes at the end of the turn.
+    wait_until(|| of_type(&fake.journal(), "job.session").len() == 1);
     let journal = fake.runs()[0].join("journal.ndjson");
     let later = "{\"type\":\"job.started\",\"v\":2}\n";
     std::io::Write::write_all(
