@@ -110,6 +110,7 @@ fn sessions(all: &mut Recording) {
         let id = id.split('\t').next().unwrap();
         all.add(&world, &world.ok(&["codex-agent-show", id, "--json", "--undone"]));
     }
+    all.add(&world, &world.ok(&["codex-agent-stats", "--json", "--by", "day,model"]));
     let world = World::with_home("0.169.0");
     let odd = "home/.codex/sessions/2026/11/22/rollout-2026-11-22T10-50-59-01a202e0-ffff-7000-8000-000000000000.jsonl";
     world.write(odd, "not a rollout\n");

@@ -28,7 +28,7 @@ const CRATES: [Crate; 3] = [
             &["codex/drift"],
             &["codex"],
             &["transcript/record", "transcript/wire", "transcript/lines"],
-            &["transcript/parse", "transcript/tokens"],
+            &["transcript/parse", "transcript/tokens", "transcript/stats"],
             &["transcript/state"],
             &["transcript/machine", "transcript/chain"],
             &["transcript/events", "transcript/items", "transcript/tail"],

@@ -37,6 +37,7 @@ mod schema;
 mod setup;
 mod shells;
 mod show;
+mod stats;
 mod watch;
 mod world;
 

@@ -65,12 +65,7 @@ const WORDS: &[(&str, &str, &str, &str)] = &[
     ),
     ("find", "search lookup query where locate rg", "find WORD", ""),
     ("", "grep ag ack", "find WORD", "no tool searches transcripts yet"),
-    (
-        "",
-        "stats usage cost tokens count report",
-        "ls --fields short,tokens_used,title|status",
-        "no tool evaluates transcripts yet",
-    ),
+    ("stats", "usage cost tokens count report analytics", "stats|status", ""),
     (
         "",
         "rm del erase drop discard trash",
@@ -135,6 +130,7 @@ const EFFECTS: &[(&str, &str)] = &[
     ("ls --under DIR", "lists the sessions of a directory"),
     ("find WORD", "searches titles, names, first messages, directories and branches"),
     ("show REF", "prints the transcript of a session"),
+    ("stats", "counts tokens and turns by day, project, model or session"),
     ("pick", "lets you choose sessions on a terminal"),
     ("resume REF", "opens a session in the Codex TUI, and with -p sends a prompt"),
     ("fork REF", "forks a session"),

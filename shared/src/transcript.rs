@@ -29,6 +29,7 @@
 //! | 0 | `record` | the records `item` and `turn` |
 //! | 0 | `wire` | the form of a line |
 //! | 0 | `lines` | lines in bounded memory |
+//! | 1 | [`stats`] | sums over turns |
 //! | 1 | `parse` | commands, patches, outputs |
 //! | 1 | `tokens` | the tokens of each answer, once |
 //! | 2 | `state` | the turns and calls that are open, the file |
@@ -49,6 +50,7 @@ mod reader;
 mod record;
 mod responses;
 mod state;
+pub mod stats;
 mod tail;
 mod tokens;
 mod wire;
@@ -56,8 +58,8 @@ mod wire;
 pub use chain::Problem;
 pub use reader::{Options, Position, Reader, raw_lines};
 pub use record::{
-    AgentAction, By, Change, ChangeKind, Detail, Item, Record, ReviewAction, Role, Tokens, Turn, TurnError,
-    TurnStatus,
+    AgentAction, Answer, By, Change, ChangeKind, Detail, Item, Record, ReviewAction, Role, Tokens, Turn,
+    TurnError, TurnStatus,
 };
 pub use state::Summary;
 

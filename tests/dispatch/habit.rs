@@ -103,7 +103,7 @@ fn commands_of_other_programs_are_answered_with_the_tool_that_does_the_same() {
         (&["log", "--oneline"], "'codex-agent ls' lists sessions"),
         (&["branch"], "'codex-agent ls --branch NAME'"),
         (&["grep", "x"], "no tool searches transcripts yet"),
-        (&["stats"], "no tool evaluates transcripts yet"),
+        (&["tokens"], "codex-agent stats"),
         (&["help", "log"], "'codex-agent ls' lists sessions"),
         (&["retry"], "'codex-agent run retry' does the failed jobs of a run again"),
         (&["retry"], "'codex-agent queue retry NAME --failed' requeues"),

@@ -41,7 +41,7 @@ const SLIPS: &[(&[&str], &str)] = &[
     (&["run", "branch"], "codex-agent fork"),
     (&["run", "show"], "codex-agent run log"),
     (&["run", "grep"], "codex-agent find"),
-    (&["run", "stats"], "codex-agent ls"),
+    (&["run", "stats"], "codex-agent stats"),
     (&["run", "archive"], "codex-agent archive REF"),
     (&["run", "help"], "codex-agent help"),
     (&["run", "version"], "codex-agent --version"),

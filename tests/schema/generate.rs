@@ -19,6 +19,7 @@ use codex_agent_shared::output::{CommandRecord, SetupFileRecord};
 use codex_agent_shared::plugin::record::{CheckRecord, ProblemRecord, ToolRecord};
 use codex_agent_shared::record::{Field, Session};
 use codex_agent_shared::schema::SchemaRecord;
+use codex_agent_shared::transcript::stats::StatsRecord;
 use codex_agent_shared::transcript::{Item, Turn};
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -47,6 +48,7 @@ pub fn written() -> String {
     all.push(typed::<RunRecord<'_>>("run"));
     all.push(typed::<Item>("item"));
     all.push(typed::<Turn>("turn"));
+    all.push(typed::<StatsRecord<'_>>("stats"));
     all.extend(variants(plain::<Event>(Contract::Serialize)));
     all.push(typed::<JobEvent<'_>>("job.event"));
     all.extend(variants(plain::<SessionEvent>(Contract::Serialize)));

@@ -56,6 +56,16 @@ impl Selection {
         *self != Selection { sort: self.sort, ..Selection::default() }
     }
 
+    /// Takes the times out of the filter, for a tool that counts what happened between them: a session is selected if it
+    /// was updated at most a day before the first of them, or later, since its last turn may have been long.
+    #[doc(hidden)]
+    pub fn take_times(&mut self) -> (Option<Timestamp>, Option<Timestamp>) {
+        const DAY: i64 = 86_400_000;
+        let (since, until) = (self.filter.since, self.filter.until.take());
+        self.filter.since = since.map(|since| Timestamp(since.0.saturating_sub(DAY)));
+        (since, until)
+    }
+
     /// Whether a flag was given that names directories, repositories or sessions.
     #[doc(hidden)]
     pub fn has_place(&self) -> bool {

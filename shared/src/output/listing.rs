@@ -103,6 +103,13 @@ impl Listing {
         self.output.text(text.as_bytes(), end)
     }
 
+    /// Writes a last row of a table that is no record, such as sums.
+    pub fn sum(&mut self, cells: Vec<Cell>) {
+        if self.is_table() && self.shape.fields.is_none() {
+            self.table.row(cells);
+        }
+    }
+
     /// Writes the table, if there is one, and the buffer.
     pub fn finish(mut self) -> Result<()> {
         // Colours are configured in a file, which a list in a pipe does not need.

@@ -60,7 +60,7 @@ impl Machine {
             "token_usage_record" => {
                 let fields = &line.fields;
                 if let Some(tokens) = self.file.counter.record(fields.usage, fields.response_id) {
-                    self.count_tokens(text(fields.turn_id).as_deref(), tokens);
+                    self.count_tokens(text(fields.turn_id).as_deref(), line.at, tokens);
                 }
             }
             "world_state"
@@ -171,7 +171,7 @@ impl Machine {
                 let total: Option<Tokens> = read(total);
                 self.file.judge.add(&LineKind::Tokens { total, last: None });
                 if let Some(tokens) = self.file.counter.count(fields.info) {
-                    self.count_tokens(None, tokens);
+                    self.count_tokens(None, line.at, tokens);
                 }
             }
             "patch_apply_end" if !self.is_of_reviewer(turn_id) => {

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::record::{Detail, Item, Record, Role, Tokens, Turn, TurnStatus, address};
+use super::record::{Detail, Item, Record, Role, Tokens, Turn, TurnStatus, add_answer, address};
 use super::state::{Closed, End, FileState, Open, Part, Place, Slot, Summary, Wait, Wants};
 use crate::record::Id;
 use crate::time::Timestamp;
@@ -124,6 +124,7 @@ impl Machine {
             started_at: at,
             model: None,
             tokens: None,
+            answers: Vec::new(),
             is_implicit,
             is_in_review: false,
             reviewer: None,
@@ -196,7 +197,7 @@ impl Machine {
         let between = || Some((end.at?.0.checked_sub(open.started_at?.0)?).max(0));
         turn.duration_ms = end.duration_ms.or_else(between);
         turn.model = open.model.or_else(|| self.file.model.clone());
-        turn.tokens = open.tokens;
+        (turn.tokens, turn.answers) = (open.tokens, open.answers);
         self.emit_turn(&open.place, turn.clone());
         self.closed.push_back(Closed {
             serial: open.serial,
@@ -410,7 +411,7 @@ impl Machine {
     }
 
     /// Counts tokens for the turn of an id, else for the open one.
-    pub(super) fn count_tokens(&mut self, turn_id: Option<&str>, tokens: Tokens) {
+    pub(super) fn count_tokens(&mut self, turn_id: Option<&str>, at: Option<Timestamp>, tokens: Tokens) {
         if self.is_own_part() {
             self.summary.spent.get_or_insert_default().add(tokens);
         }
@@ -418,11 +419,15 @@ impl Machine {
             && turn_id.is_none_or(|id| open.place.id.as_deref().is_none_or(|own| own == id))
         {
             open.tokens.get_or_insert_default().add(tokens);
+            let model = open.model.as_deref().or(self.file.model.as_deref());
+            add_answer(&mut open.answers, at, model, tokens);
         } else if let Some(id) = turn_id
             && let Some(closed) =
                 self.closed.iter_mut().rev().find(|closed| closed.place.id.as_deref() == Some(id))
         {
             closed.turn.tokens.get_or_insert_default().add(tokens);
+            let model = closed.turn.model.clone();
+            add_answer(&mut closed.turn.answers, at, model.as_deref(), tokens);
             let (place, turn) = (closed.place.clone(), closed.turn.clone());
             self.emit_turn(&place, turn);
         }

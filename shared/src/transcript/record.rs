@@ -360,6 +360,40 @@ pub struct Turn {
     pub undone: bool,
     /// Whether the turn belongs to the session that this one was forked from.
     pub inherited: bool,
+    /// The tokens of its answers, which are in no record: those of one model within a quarter of an hour as one.
+    #[serde(skip)]
+    pub answers: Vec<Answer>,
+}
+
+/// The tokens of answers of the model.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The time of the first of the answers.
+    pub at: Option<Timestamp>,
+    /// The model.
+    pub model: Option<String>,
+    /// Their tokens.
+    pub tokens: Tokens,
+}
+
+/// The time in milliseconds within which answers are one.
+const QUARTER: i64 = 900_000;
+
+/// Adds an answer to those of a turn. Days begin at a quarter of an hour in every time zone.
+pub(super) fn add_answer(
+    answers: &mut Vec<Answer>,
+    at: Option<Timestamp>,
+    model: Option<&str>,
+    tokens: Tokens,
+) {
+    let quarter = |at: Option<Timestamp>| at.map(|at| at.0.div_euclid(QUARTER));
+    match answers.last_mut() {
+        Some(last) if quarter(last.at) == quarter(at) && last.model.as_deref() == model => {
+            last.tokens.add(tokens)
+        }
+        _ => answers.push(Answer { at, model: model.map(str::to_owned), tokens }),
+    }
 }
 
 /// How a turn ended.
@@ -465,6 +499,7 @@ impl Turn {
             error: None,
             undone: false,
             inherited: false,
+            answers: Vec::new(),
         }
     }
 

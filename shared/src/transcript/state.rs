@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::record::{Item, Role, Tokens, Turn, TurnError, TurnStatus};
+use super::record::{Answer, Item, Role, Tokens, Turn, TurnError, TurnStatus};
 use super::tokens::Counter;
 use crate::codex::rollout;
 use crate::record::Id;
@@ -114,6 +114,7 @@ pub(super) struct Open {
     pub(super) started_at: Option<Timestamp>,
     pub(super) model: Option<String>,
     pub(super) tokens: Option<Tokens>,
+    pub(super) answers: Vec<Answer>,
     /// Whether no line marks the start of the turn.
     pub(super) is_implicit: bool,
     /// Whether a review is in progress, whose lines are the reviewer's.

@@ -1,0 +1,295 @@
+//! codex-agent-stats: count the tokens and turns of Codex sessions.
+
+use std::collections::HashMap;
+use std::io::stdin;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use codex_agent_shared::choice::Choice;
+use codex_agent_shared::cli;
+use codex_agent_shared::cli::flags::ListingHelp;
+use codex_agent_shared::cli::{Command, Completes, Takes, Tool, Value, filters, flags};
+use codex_agent_shared::codex::files::Files;
+use codex_agent_shared::codex::index::Index;
+use codex_agent_shared::error::{Error, Exit, Result, note, reason, warn};
+use codex_agent_shared::group::Groups;
+use codex_agent_shared::query::{Archived, Query};
+use codex_agent_shared::record::{Field, Id, Session};
+use codex_agent_shared::reference::{self, Input, Inputs};
+use codex_agent_shared::text::counted;
+use codex_agent_shared::transcript::stats::{By, Place, Stats};
+use codex_agent_shared::transcript::{Options, Reader, Record};
+
+mod rows;
+
+/// The arguments of this tool alone.
+#[derive(Default)]
+struct Own {
+    by: Vec<By>,
+    tree: bool,
+    kept: bool,
+}
+
+type Args = cli::Args<Own>;
+type Flag = cli::Flag<Args>;
+
+fn parse_by(value: Value) -> Result<Vec<By>> {
+    let text = value.text()?;
+    let all: Option<Vec<By>> = text.split(',').map(|word| By::parse(word.trim())).collect();
+    all.ok_or_else(|| {
+        let words: Vec<&str> = By::values().into_iter().map(|(word, _)| word).collect();
+        Error::usage(format!(
+            "invalid value '{text}': expected {}, with commas between them",
+            words.join(", ")
+        ))
+    })
+}
+
+fn stats_flags() -> [Flag; 3] {
+    [
+        Flag::new(
+            "by",
+            Takes::Words("BY,BY", By::values),
+            "count by these, in this order",
+            |args: &mut Args, value| {
+                args.own.by = parse_by(value)?;
+                Ok(())
+            },
+        )
+        .default("day")
+        .more("A session that several groups have counts for each."),
+        Flag::switch(
+            "tree",
+            "count subagents as a part of the session that started them",
+            |args: &mut Args| &mut args.own.tree,
+        )
+        .more("A reviewer has no such session in its rollout, and is counted alone."),
+        Flag::switch("kept", "leave out turns that were rolled back or reverted", |args: &mut Args| {
+            &mut args.own.kept
+        })
+        .more("By default they count, since their tokens were spent."),
+    ]
+}
+
+fn help() -> ListingHelp {
+    ListingHelp {
+        json: "print stats records, one per line",
+        format: "a template such as '{day}\\t{tokens.output}'",
+        limit: "print at most N rows",
+        fields: || flags::fields_of(&["stats"], &[]),
+    }
+}
+
+fn tool() -> Tool {
+    Tool::ours("codex-agent-stats")
+        .description([
+            "Counts the tokens, turns and durations of sessions from their rollouts, by day, week, month, project, model, session or group. Each answer of the model counts once: the turns that a fork or a subagent begins with are counted in the session that they were copied from, and repeated counts of the same answer are skipped. Compactions by the service are counted since Codex 0.153, which records their tokens. The numbers are those that Codex recorded; no prices are computed.",
+            "    codex-agent stats --on 'last week'",
+            "Without REF, all sessions that the filters select are counted, with archived ones and subagents. --since, --until and --on choose answers by their time, and not sessions. With '-', sessions are read from standard input: session records, JSON strings, or lines up to their first TAB.",
+            "A turn without an answer, such as one that was interrupted at once, has no tokens; if the tokens of a turn are unknown, a '+' marks the sum as a lower bound. The tokens of the input include those that were cached, and the tokens of the output include those of the reasoning.",
+            "In a pipe each row has the values of --by and these columns, separated by TABs: numbers of sessions and turns, duration in milliseconds, tokens of the input, cached ones, of the output, of the reasoning, and the number of turns whose tokens are unknown.",
+        ])
+        .command(
+            Command::new(run)
+                .operands("[REF...] [-]", &[Completes::Sessions])
+                .flags("Options", stats_flags())
+                .flags("Filters", filters::filters())
+                .flags("Output options", flags::listing_output(&help()))
+                .flags("Sources", [flags::codex_home(), flags::no_database()]),
+        )
+        .exit_status(&[
+            (0, "The sums were printed; the status is also 0 if there is nothing to count."),
+            (1, "A session does not exist."),
+            (2, "Bad usage, or a rollout could not be read; the sums of the others were printed."),
+        ])
+        .files(&[("~/.codex/sessions/, ~/.codex/archived_sessions/", "The rollouts of sessions.")])
+        .examples(&[
+            ("Count the tokens of each day of a month:", "codex-agent stats --on 2026-11"),
+            ("Count by week and model:", "codex-agent stats --by week,model"),
+            ("See which projects used the most tokens in the last 30 days:", "codex-agent stats --by project --since 30d"),
+            ("Count the sessions of a branch, each alone:", "codex-agent ls --branch main --json | codex-agent stats - --by session"),
+            ("Print the tokens of the output of each month:", "codex-agent stats --by month --fields month,tokens.output"),
+        ])
+        .see_also("codex-agent(1) codex-agent-ls(1) codex-agent-show(1) codex-agent-status(1) codex-agent-records(5) codex-agent(7)".split(' '))
+        .reads(&["session"])
+        .writes(["stats"])
+}
+
+fn main() -> ExitCode {
+    cli::main(tool())
+}
+
+fn run(mut args: Args) -> Result<Exit> {
+    let shape = args.common.shape_of(&["stats"], &[])?;
+    if args.own.by.is_empty() {
+        args.own.by.push(By::Day);
+    }
+    let mut index = args.common.index()?;
+    // Times choose answers.
+    let (since, until) = args.common.selection.take_times();
+    let sessions = find_sessions(&args, &mut index)?;
+    let places = Places::read(&args, &mut index, &sessions)?;
+    let empty = Stats::new(args.own.by.clone(), since, until);
+    let (stats, failed) = count_all(&sessions, index.files(), &places, &empty, args.own.kept);
+    if stats.sums.is_empty() {
+        note(format_args!("nothing to count in {}", counted(sessions.len(), "session")));
+    }
+    rows::print(&stats, shape)?;
+    Ok(if failed { Exit::Trouble } else { Exit::Done })
+}
+
+/// The sessions that are counted.
+fn find_sessions(args: &Args, index: &mut Index) -> Result<Vec<Session<'static>>> {
+    let mut sessions = Vec::new();
+    if args.operands.is_empty() {
+        let mut filter = args.common.selection.filter(index)?;
+        filter.subagents = true;
+        if filter.archived == Archived::No {
+            filter.archived = Archived::With;
+        }
+        let fields = vec![Field::Id, Field::Cwd, Field::RolloutPath, Field::Parent];
+        index.list(&Query { filter, fields, ..Query::default() }, &mut |session| {
+            sessions.push(session.clone().into_owned());
+            Ok(())
+        })?;
+        return Ok(sessions);
+    }
+    if args.common.selection.has_place() {
+        return Err(Error::usage("filters of sessions cannot be combined with REF"));
+    }
+    for operand in args.operands.iter().filter(|operand| *operand != "-") {
+        sessions.push(reference::resolve(index, operand)?);
+    }
+    if args.operands.iter().any(|operand| operand == "-") {
+        let mut inputs = Inputs::new("stdin", stdin().lock());
+        while let Some(next) = inputs.next() {
+            let (line, input) = next.map_err(|failure| failure.error)?;
+            let text = match input {
+                Input::Text(text) => text,
+                Input::Record(record) => record.id.unwrap_or_default(),
+                Input::Other(_) => continue,
+            };
+            let place = |error: Error| error.within(format_args!("stdin:{line}"));
+            sessions.push(reference::resolve(index, &text).map_err(place)?);
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    sessions.retain(|session| seen.insert(session.id));
+    Ok(sessions)
+}
+
+/// The values of sessions for the sums.
+struct Places {
+    /// The session that another one counts as a part of, with its directory.
+    roots: HashMap<Id, (String, Option<String>)>,
+    /// The groups of sessions, if they are counted by group.
+    groups: Option<HashMap<String, Vec<String>>>,
+}
+
+impl Places {
+    fn read(args: &Args, index: &mut Index, sessions: &[Session<'static>]) -> Result<Places> {
+        let mut groups = None;
+        if args.own.by.contains(&By::Group) {
+            let mut of: HashMap<String, Vec<String>> = HashMap::new();
+            let all: Groups = Groups::store()?.read()?;
+            for group in &all.groups {
+                for id in &group.session_ids {
+                    of.entry(id.clone()).or_default().push(group.name.clone());
+                }
+            }
+            groups = Some(of);
+        }
+        let mut roots = HashMap::new();
+        if args.own.tree {
+            let known: HashMap<Id, &Session<'static>> =
+                sessions.iter().filter_map(|session| Some((session.id?, session))).collect();
+            for session in sessions {
+                let (Some(id), mut at) = (session.id, session.clone()) else { continue };
+                // Agents are not nested without end, but a damaged home may say so.
+                for _ in 0..64 {
+                    let Some(parent) = at.subagent.as_ref().and_then(|agent| agent.parent) else { break };
+                    let above = match known.get(&parent) {
+                        Some(known) => Some((*known).clone()),
+                        None => index.get(parent)?,
+                    };
+                    let Some(above) = above else { break };
+                    at = above;
+                }
+                let root = at.id.unwrap_or(id).to_string();
+                roots.insert(id, (root, at.cwd.map(|cwd| cwd.into_owned())));
+            }
+        }
+        Ok(Places { roots, groups })
+    }
+}
+
+/// Counts the sessions, on two threads; a rollout that cannot be read is reported. Returns whether there is such one.
+fn count_all(
+    sessions: &[Session<'static>],
+    files: &Files,
+    places: &Places,
+    empty: &Stats,
+    kept: bool,
+) -> (Stats, bool) {
+    let (next, all) = (AtomicUsize::new(0), Mutex::new((empty.clone(), false)));
+    let work = || {
+        let (mut own, mut failed) = (empty.clone(), false);
+        while let Some(session) = sessions.get(next.fetch_add(1, Ordering::Relaxed)) {
+            match count(session, files, places, empty, kept) {
+                Ok(stats) => own.add_session(stats),
+                Err(error) => {
+                    warn(error.message());
+                    failed = true;
+                }
+            }
+        }
+        if let Ok(mut all) = all.lock() {
+            for (key, sums) in own.sums {
+                all.0.sums.entry(key).or_default().add(&sums);
+            }
+            all.1 |= failed;
+        }
+    };
+    std::thread::scope(|scope| {
+        let other = (sessions.len() > 1).then(|| scope.spawn(work));
+        work();
+        other.map(|other| other.join())
+    });
+    all.into_inner().unwrap_or_else(|error| error.into_inner())
+}
+
+/// The sums of one session.
+fn count(session: &Session<'_>, files: &Files, places: &Places, empty: &Stats, kept: bool) -> Result<Stats> {
+    let mut stats = empty.clone();
+    let Some(id) = session.id else { return Ok(stats) };
+    let failed = |error: std::io::Error| {
+        Error::new(format!(
+            "cannot read the transcript of session '{id}': {}; it is not counted",
+            reason(&error)
+        ))
+    };
+    let options = Options { undone: !kept, ..Options::default() };
+    let own = id.to_string();
+    let (root, project) = match places.roots.get(&id) {
+        Some((root, project)) => (root.as_str(), project.as_deref()),
+        None => (own.as_str(), session.cwd.as_deref()),
+    };
+    let none = [String::new()];
+    let groups = match &places.groups {
+        Some(groups) => groups.get(root).map_or(&none[..], Vec::as_slice),
+        None => &none[..],
+    };
+    let reader = Reader::of_session(files, id, session.rollout_path.as_deref(), options).map_err(failed)?;
+    for record in reader {
+        let Record::Turn(turn) = record.map_err(failed)? else { continue };
+        if turn.inherited || (kept && turn.undone) {
+            continue;
+        }
+        for group in groups {
+            let group = Some(group.as_str()).filter(|name| !name.is_empty());
+            stats.add(&turn, &Place { project, session: Some(root), group });
+        }
+    }
+    Ok(stats)
+}

@@ -1,0 +1,179 @@
+//! `codex-agent-stats`: the tokens of the recordings, counted once, by whatever they are divided.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::world::fake::Fake;
+use crate::world::json as records;
+use crate::world::terminal::on_terminal;
+use crate::world::{World, copy, data};
+
+const VERSIONS: [&str; 4] = ["0.106.0", "0.137.0", "0.169.0", "0.171.0"];
+
+/// Input, cached, output and reasoning.
+type Tokens = [i64; 4];
+
+fn world(version: &str) -> World {
+    let world = World::new();
+    copy(&data(&format!("transcripts/{version}")), &world.codex_home());
+    world
+}
+
+/// The tokens that the script of a recording spent, by the label of the session and the end of its id.
+fn expected(version: &str) -> BTreeMap<(String, String), Tokens> {
+    let text = fs::read_to_string(data(&format!("transcripts/{version}/tokens.tsv"))).unwrap();
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let number = |at: usize| cells[at].parse().unwrap();
+        ((cells[0].to_owned(), cells[1].to_owned()), [2, 3, 4, 5].map(number))
+    };
+    text.lines().skip(1).map(row).collect()
+}
+
+fn id_of(version: &str, label: &str) -> String {
+    let manifest = fs::read_to_string(data(&format!("transcripts/{version}/manifest.tsv"))).unwrap();
+    let line = manifest.lines().find(|line| line.split('\t').next() == Some(label)).unwrap();
+    line.split('\t').nth(1).unwrap().to_owned()
+}
+
+fn stats(world: &World, words: &[&str]) -> Vec<Value> {
+    records(&world.ok(&[&["codex-agent-stats", "--json"], words].concat()))
+}
+
+fn tokens(record: &Value) -> Tokens {
+    ["input", "cached", "output", "reasoning"].map(|name| record["tokens"][name].as_i64().unwrap_or(0))
+}
+
+fn sum<'r>(all: impl IntoIterator<Item = &'r Value>) -> Tokens {
+    all.into_iter().fold([0; 4], |sum, record| {
+        let own = tokens(record);
+        [0, 1, 2, 3].map(|at| sum[at] + own[at])
+    })
+}
+
+#[test]
+fn the_tokens_of_each_session_are_those_of_the_script() {
+    for version in VERSIONS {
+        let (world, want) = (world(version), expected(version));
+        let found = stats(&world, &["--by", "session"]);
+        let by_end: BTreeMap<String, Tokens> = found
+            .iter()
+            .map(|one| (one["session"].as_str().unwrap()[28..].to_owned(), tokens(one)))
+            .collect();
+        for ((label, end), want) in &want {
+            assert_eq!(by_end.get(end), Some(want), "{version} {label}");
+        }
+        let all = want.values().fold([0; 4], |sum, own| [0, 1, 2, 3].map(|at| sum[at] + own[at]));
+        assert_eq!(sum(&found), all, "{version}");
+        // However the turns are divided, the sums are the same.
+        let turns = |all: &[Value]| all.iter().map(|one| one["turns"].as_u64().unwrap()).sum::<u64>();
+        for by in
+            ["day", "week", "month", "project", "model", "day,model", "model,session", "project,day,session"]
+        {
+            for more in [&[][..], &["--tree"]] {
+                let divided = stats(&world, &[&["--by", by], more].concat());
+                assert_eq!((sum(&divided), turns(&divided)), (all, turns(&found)), "{version} {by} {more:?}");
+            }
+        }
+        // Two halves of a time are the whole.
+        for at in ["2026-11-28T12:08:20.500Z", "2026-11-28T12:09:00Z", "2026-11-28T12:10:45.123Z"] {
+            let after = format!("{}.", &at[..at.len() - 1]);
+            let next = if at.contains('.') {
+                at.replace("500Z", "501Z").replace("123Z", "124Z")
+            } else {
+                after + "001Z"
+            };
+            let halves = [stats(&world, &["--until", at]), stats(&world, &["--since", &next])].concat();
+            assert_eq!((sum(&halves), turns(&halves)), (all, turns(&found)), "{version} {at}");
+        }
+    }
+}
+
+#[test]
+fn subagents_count_for_their_root_and_undone_turns_are_spent() {
+    let world = world("0.171.0");
+    let want = expected("0.171.0");
+    let of = |label: &str| want.iter().find(|((own, _), _)| own == label).unwrap().1;
+    let agents = id_of("0.171.0", "agents");
+    let tree = stats(&world, &["--by", "session", "--tree"]);
+    let found = tree.iter().find(|one| one["session"] == *agents).unwrap();
+    let (parent, child) = (of("agents"), of("agent-child"));
+    assert_eq!(tokens(found), [0, 1, 2, 3].map(|at| parent[at] + child[at]));
+    assert_eq!(found["sessions"], 2);
+    let child = id_of("0.171.0", "agent-child");
+    assert!(!tree.iter().any(|one| one["session"] == *child));
+    // Two of the four turns of this session were reverted.
+    let cut = id_of("0.171.0", "cut");
+    let spent = stats(&world, &[&cut, "--by", "session"]);
+    let kept = stats(&world, &[&cut, "--by", "session", "--kept"]);
+    assert_eq!((tokens(&spent[0]), &spent[0]["turns"]), (*of("cut"), &4.into()));
+    assert_eq!((&kept[0]["turns"], kept[0]["tokens"]["input"].as_i64()), (&2.into(), Some(1800)));
+    // The tokens of interrupted turns are unknown, and the sum is a lower bound.
+    let failures = stats(&world, &[&id_of("0.171.0", "failures")]);
+    assert_eq!((&failures[0]["turns"], &failures[0]["unknown_turns"]), (&7.into(), &3.into()));
+}
+
+#[test]
+fn sessions_are_chosen_and_grouped() {
+    let world = world("0.169.0");
+    let (tools, fork) = (id_of("0.169.0", "tools"), id_of("0.169.0", "fork"));
+    world.run(&["codex-agent-group", "add", "one", &tools]).succeeds();
+    world.run(&["codex-agent-group", "add", "both", &tools, &fork]).succeeds();
+    let found = stats(&world, &["--by", "group"]);
+    let of = |name: Value| tokens(found.iter().find(|one| one["group"] == name).unwrap());
+    let alone = |id: &str| sum(&stats(&world, &[id]));
+    assert_eq!(of("one".into()), alone(&tools));
+    assert_eq!(of("both".into()), [0, 1, 2, 3].map(|at| alone(&tools)[at] + alone(&fork)[at]));
+    // A reference that is given twice counts once; and so does one on standard input.
+    assert_eq!(sum(&stats(&world, &[&tools, &tools])), alone(&tools));
+    let ids = format!("{tools}\ttitle\n{{\"type\":\"session\",\"id\":\"{fork}\"}}\n{tools}\n");
+    let piped = world.feed(&["codex-agent-stats", "-", "--json"], ids);
+    assert_eq!(sum(&records(&piped.succeeds().out)), of("both".into()));
+    assert_eq!(sum(&stats(&world, &["--group", "both"])), of("both".into()));
+    let rows = world.ok(&["codex-agent-stats", "--by", "model", "--fields", "model,tokens.output"]);
+    assert!(rows.lines().all(|row| row.split('\t').count() == 2) && rows.contains("gpt-5.5\t"), "{rows}");
+    for words in
+        [&["--by", "colour"][..], &["--by", ""], &["--fields", "colour"], &["--group", "one", &tools]]
+    {
+        world.run(&[&["codex-agent-stats"], words].concat()).exits(2).prints("");
+    }
+    world.run(&["codex-agent-stats", "no-such-session"]).exits(1).prints("");
+    assert_eq!(world.run(&["codex-agent-stats", "--since", "2090-01-01"]).succeeds().out, "");
+}
+
+#[test]
+fn a_terminal_gets_a_table_with_bars() {
+    let world = world("0.171.0");
+    for columns in [60, 80, 120] {
+        let shown = on_terminal(&world, &["codex-agent-stats", "--by", "model", "--color=never"], columns);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[0].starts_with("MODEL ") && lines[0].contains("INPUT") && lines.len() == 4, "{shown}");
+        assert!(lines[3].starts_with("total ") && lines[3].contains("160,595+"), "{shown}");
+        assert_eq!(shown.contains('█'), columns >= 100, "{columns}: {shown}");
+        assert!(!shown.contains('…'), "{shown}");
+    }
+    let shown = on_terminal(&world, &["codex-agent-stats", "--on", "2020-01"], 80);
+    assert!(shown.contains("nothing to count in "), "{shown}");
+}
+
+/// A fork adds only its own turns, and a rollout that cannot be read is reported while the others are counted.
+#[test]
+fn forks_add_nothing_and_failures_hide_nothing() {
+    let fake = Fake::newest();
+    let (one, two) = (fake.begin("one"), fake.begin("two"));
+    let all = |fake: &Fake| sum(&records(&fake.good(&["stats", "--json"])));
+    let before = all(&fake);
+    assert!(before[0] > 0);
+    fake.good(&["fork", &one]);
+    fake.good(&["fork", &one]);
+    assert_eq!(all(&fake), before);
+    let path = fake.good(&["find", &two, "--format", "{rollout_path}"]);
+    fs::remove_file(path.trim()).unwrap();
+    let ran = fake.tool(&["stats", "--json"]);
+    ran.exits(2)
+        .reports(format!("cannot read the transcript of session '{two}'"))
+        .reports("it is not counted");
+    assert_eq!(sum(&records(&ran.out)), [0, 1, 2, 3].map(|at| before[at] / 2));
+}
