@@ -125,7 +125,7 @@ fn a_reference_without_a_session_archives_nothing() {
 #[test]
 fn filters_select_sessions_and_many_are_confirmed() {
     let fake = Fake::newest();
-    let ids: Vec<String> = (0..3).map(|at| fake.begin(&format!("message {at}"))).collect();
+    let ids: Vec<String> = (0..3).map(|at| fake.begin(&format!("message-{at}"))).collect();
     fake.good(&["archive", &ids[0]]);
     // A pipe may have the sessions that are meant.
     let ran = fake.feed(&["archive", "--since", "1d"], "");
@@ -160,8 +160,8 @@ fn filters_select_sessions_and_many_are_confirmed() {
     for answer in ["n\r", "\r", "\u{4}"] {
         let (question, shown, code) = ask(&["--since", "1d"], answer);
         assert!(question.contains("Archive 2 sessions?"), "{question}");
-        assert!(question.contains("the oldest: ") && question.contains("message 1"), "{question}");
-        assert!(question.contains("the newest: ") && question.contains("message 2"), "{question}");
+        assert!(question.contains("the oldest: ") && question.contains("message-1"), "{question}");
+        assert!(question.contains("the newest: ") && question.contains("message-2"), "{question}");
         assert!(
             shown.contains("nothing was archived: the answer was not yes") && code == 1,
             "{shown} {code}"
@@ -169,7 +169,7 @@ fn filters_select_sessions_and_many_are_confirmed() {
     }
     assert_eq!(fake.0.snapshot(), before);
     // No question for a single session, nor for references.
-    fake.tool(&["archive", "--find", "message 1", "--since", "1d"]).succeeds().reports("archived: ");
+    fake.tool(&["archive", "--find", "message-1", "--since", "1d"]).succeeds().reports("archived: ");
     fake.tool(&["archive", &ids[1], &ids[2]]).succeeds().reports("1 session archived, 1 already archived");
     let (question, _, code) = ask(&["--undo", "--since", "1d"], "y\r");
     assert!(question.contains("Unarchive 3 sessions?") && code == 0, "{question} {code}");
@@ -186,7 +186,7 @@ fn filters_select_sessions_and_many_are_confirmed() {
 #[test]
 fn sessions_with_pending_jobs_are_skipped() {
     let fake = Fake::newest();
-    let mut ids: Vec<String> = (0..3).map(|at| fake.begin(&format!("message {at}"))).collect();
+    let mut ids: Vec<String> = (0..3).map(|at| fake.begin(&format!("message-{at}"))).collect();
     fake.good(&["queue", "create", "book", "--one-session"]);
     fake.good(&["queue", "add", "book", "-p", "first chapter"]);
     fake.good(&["queue", "run", "book"]);
@@ -288,7 +288,7 @@ fn forks_are_deleted_before_the_session_that_was_forked() {
 #[test]
 fn a_closed_pipe_stops_no_work() {
     let fake = Fake::newest();
-    let ids: Vec<String> = (0..5).map(|at| fake.begin(&format!("message {at}"))).collect();
+    let ids: Vec<String> = (0..5).map(|at| fake.begin(&format!("message-{at}"))).collect();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut command = fake.started(&["archive", "--json"]);
@@ -301,7 +301,7 @@ fn a_closed_pipe_stops_no_work() {
 #[test]
 fn a_server_that_dies_is_reported_with_what_was_done() {
     let fake = Fake::newest();
-    let ids: Vec<String> = (0..4).map(|at| fake.begin(&format!("message {at}"))).collect();
+    let ids: Vec<String> = (0..4).map(|at| fake.begin(&format!("message-{at}"))).collect();
     let real = fake.0.path("bin/codex").display().to_string();
     // Four lines: initialize, initialized, and the requests for two sessions.
     let few = "for n in 1 2 3 4; do read -r line; printf '%s\\n' \"$line\"; done";
@@ -350,7 +350,7 @@ fn the_real_codex_archives_unarchives_and_deletes() {
 }
 
 fn archives(codex: &Real, version: &str) {
-    let ids: Vec<String> = (0..3).map(|at| codex.exec("alpha", &[&format!("message {at}")])).collect();
+    let ids: Vec<String> = (0..3).map(|at| codex.exec("alpha", &[&format!("message-{at}")])).collect();
     let run = |words: &[&str]| codex.world.run(&[&["codex-agent-archive", "--json"], words].concat());
     let states = || -> Vec<bool> {
         let all = codex.list(&["--archived"]);

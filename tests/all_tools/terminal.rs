@@ -117,7 +117,7 @@ fn a_reason_is_not_truncated() {
     let mut command = world.command("codex-agent-demo");
     let script = "codex-agent run --cwd \"$1\" -p ok && codex-agent run log";
     command.args(["sh", "-c", script, "sh", directory.to_str().unwrap()]);
-    let (shown, code) = Terminal::open(command, 60, 24).end();
+    let (shown, code) = Terminal::open(command, 100, 24).end();
     assert!(
         code == 0 && without_escapes(&shown).contains("…/project\n"),
         "its end tells a directory: {shown}"

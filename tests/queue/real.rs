@@ -225,7 +225,7 @@ fn prompts_of_one_session_are_turns_of_it() {
 #[test]
 fn a_busy_session_is_waited_for_or_forked() {
     let Some(codex) = Real::new() else { return };
-    let (mut child, id) = codex.exec_slowly("alpha", "Think SLEEP6");
+    let (mut child, id) = codex.exec_slowly("alpha", "Think SLEEP12");
     let forked =
         codex.world.run(&["codex-agent-resume", &id, "--prompt", "meanwhile", "--on-busy=fork", "--json"]);
     forked.succeeds();
@@ -237,5 +237,5 @@ fn a_busy_session_is_waited_for_or_forked() {
     waited.reports("; the job waits for the session");
     child.wait().unwrap();
     let last = codex.model.requests().pop().unwrap();
-    assert_eq!((last.user_texts, last.session), (vec!["Think SLEEP6".to_owned(), "after".into()], id));
+    assert_eq!((last.user_texts, last.session), (vec!["Think SLEEP12".to_owned(), "after".into()], id));
 }
