@@ -16,12 +16,15 @@ use codex_agent_shared::record::{Id, Session, Status};
 use codex_agent_shared::terminal::Look;
 use codex_agent_shared::text::{cell, harmless, width};
 use codex_agent_shared::time::Timestamp;
+use codex_agent_shared::transcript::{Options, Reader, Record, Role};
 
 use crate::rows::Row;
 use crate::screen::Span;
 
 /// The characters of a text that are shown at most: a first message may have a megabyte.
 const MOST: usize = 20_000;
+/// The number of turns of which the messages are shown.
+const TURNS: u64 = 3;
 /// How long the files of a home that were found once are believed to be all.
 const FRESH: Duration = Duration::from_secs(5);
 
@@ -55,7 +58,10 @@ pub(super) fn serve(
                 }
             };
             answer(match found {
-                Ok(Some(session)) => details(&row, &session),
+                Ok(Some(session)) => {
+                    let text = opened.as_mut().map(|(index, _)| text(index, &session));
+                    details(&row, &session, text.unwrap_or_default())
+                }
                 // A record of another home, or a session that was deleted meanwhile.
                 Ok(None) => bare(&row, "Codex's home has no such session"),
                 Err(error) => bare(&row, error.message()),
@@ -82,7 +88,7 @@ fn bare(row: &Row, why: &str) -> Details {
     Details { id: row.id.clone(), facts, text: String::new() }
 }
 
-fn details(row: &Row, session: &Session<'_>) -> Details {
+fn details(row: &Row, session: &Session<'_>, text: String) -> Details {
     let now = Timestamp::now();
     let mut facts: Vec<(&'static str, String, Look)> = Vec::new();
     let mut fact = |name, value: Option<String>, look| {
@@ -109,14 +115,44 @@ fn details(row: &Row, session: &Session<'_>) -> Details {
         [plain(&session.source), plain(&session.cli_version)].into_iter().flatten().collect::<Vec<_>>();
     fact("source", Some(made.join(" ")), Look::Plain);
     fact("id", Some(row.id.clone()), Look::Id);
-    Details { id: row.id.clone(), facts, text: text(session) }
+    Details { id: row.id.clone(), facts, text }
 }
 
-/// The text below the facts: the first message. A transcript belongs here as well, since nothing else of the picker
-/// knows what the text is.
-fn text(session: &Session<'_>) -> String {
-    let message = session.first_user_message.as_deref().or(session.title.as_deref()).unwrap_or("");
-    message.trim().chars().take(MOST).collect()
+/// The text below the facts: the first message, and what was said in the last turns.
+fn text(index: &mut Index, session: &Session<'_>) -> String {
+    let first = session.first_user_message.as_deref().or(session.title.as_deref()).unwrap_or("");
+    let first: String = first.trim().chars().take(MOST).collect();
+    let said = said_last(index, session).unwrap_or_default();
+    let rest = match said.split_first() {
+        Some((message, rest)) if message.0 == Role::User && message.1 == first => rest,
+        _ => &said[..],
+    };
+    let mut text = first;
+    if rest.len() == said.len() && !said.is_empty() {
+        text.push_str("\n\n…");
+    }
+    for (role, message) in rest {
+        let mark = if *role == Role::User { "›" } else { "•" };
+        text.push_str(&format!("\n\n{mark} {message}"));
+    }
+    text
+}
+
+/// The messages of the last turns.
+fn said_last(index: &mut Index, session: &Session<'_>) -> std::io::Result<Vec<(Role, String)>> {
+    let Some(id) = session.id else { return Ok(Vec::new()) };
+    let named = session.rollout_path.as_deref();
+    let reader = Reader::last_turns(index.files(), id, named, TURNS, Options::default())?;
+    let mut said = Vec::new();
+    for record in reader {
+        if let Record::Item(item) = record?
+            && matches!(item.role, Role::User | Role::Assistant)
+        {
+            let text = item.text.as_deref().unwrap_or("").trim();
+            said.push((item.role, text.chars().take(MOST / 4).collect()));
+        }
+    }
+    Ok(said)
 }
 
 fn status(session: &Session<'_>) -> Option<String> {

@@ -197,3 +197,18 @@ fn records_of_a_pipe_keep_their_order_and_every_byte() {
     assert_eq!(code, 2);
     assert!(shown.split_once(RESTORED).unwrap().1.contains("stdin:1: column"), "{shown}");
 }
+
+/// The preview has the first message, and what was said last.
+#[test]
+fn the_preview_shows_what_was_said_last() {
+    let (fake, [fix, ..]) = super::fake();
+    for prompt in ["second prompt", "third prompt", "fourth prompt", "fifth prompt"] {
+        fake.resume(&fix, prompt).succeeds();
+    }
+    let mut terminal = super::on(&fake, "codex-agent pick > out", 120, 40);
+    let shown = terminal.until("echo: fifth prompt");
+    let plain = crate::world::terminal::without_escapes(&shown);
+    assert!(plain.contains("› third prompt") && !plain.contains("› second prompt"), "{plain}");
+    terminal.press("\x1b");
+    terminal.end();
+}
