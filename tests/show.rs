@@ -170,9 +170,11 @@ fn turns_and_roles_are_chosen() {
                 is_in && (one["type"] == "turn" || roles.contains(&one["role"].as_str().unwrap()))
             };
             let want: Vec<&Value> = all.iter().filter(is_chosen).collect();
-            let words = [id, "--json", "--turns", &range, "--only", &roles.join(",")];
-            let found = records(&shown(&world, &words));
-            assert_eq!(found.iter().collect::<Vec<_>>(), want, "{words:?}");
+            let words = ["codex-agent-show", id, "--json", "--turns", &range, "--only", &roles.join(",")];
+            let ran = world.run(&words);
+            // Turns that do not exist are an error.
+            ran.case(&range).exits(i32::from(first > last));
+            assert_eq!(records(&ran.out).iter().collect::<Vec<_>>(), want, "{words:?}");
         }
         let count = 1 + roll(last + 1);
         let want = all.iter().filter(|one| one["turn"].as_u64().is_some_and(|turn| turn + count > last));
@@ -199,11 +201,34 @@ fn an_address_names_a_turn_or_an_item() {
     assert_eq!(piped.succeeds().out, by_number);
     for (context, at) in [(0usize, 9usize), (2, 9), (3, 0), (100, 12)] {
         let address = items[at]["address"].as_str().unwrap();
-        let found = shown(&world, &["--around", address, "-C", &context.to_string(), "--json", "--full"]);
+        let found = shown(&world, &["--around", address, "-C", &context.to_string(), "--json"]);
         let found: Vec<Value> = records(&found).into_iter().filter(|one| one["type"] == "item").collect();
         let near = &items[at.saturating_sub(context)..(at + context + 1).min(items.len())];
         assert_eq!(found.iter().collect::<Vec<_>>(), near, "{context} {at}");
     }
+    // An item that Codex wrote after the end of its turn, and a turn that was undone.
+    let misc = &sessions["misc"];
+    let late = records(&shown(&world, &[misc, "--json"]));
+    let late = late.iter().find(|one| one["late"] == true).unwrap();
+    assert_eq!(
+        records(&shown(&world, &[late["address"].as_str().unwrap(), "--json"])),
+        std::slice::from_ref(late)
+    );
+    assert!(shown(&world, &[misc, "--turns", "3"]).contains("── 3 · later ──"));
+    let undone = records(&shown(&world, &[&sessions["cut"], "--undone", "--json"]));
+    let undone = undone.iter().find(|one| one["undone"] == true && one["type"] == "item").unwrap();
+    assert_eq!(
+        records(&shown(&world, &[undone["address"].as_str().unwrap(), "--json"])),
+        std::slice::from_ref(undone)
+    );
+    // Items of another call are addresses too, and around a turn there are no others.
+    let piped = world.feed(&["codex-agent-show", "-", "--json"], format!("{}\n", items[4]));
+    assert_eq!(records(&piped.succeeds().out), [items[4].clone()]);
+    let around = shown(&world, &["--around", &format!("{id}:2"), "-C", "1"]);
+    assert_eq!(around.matches("──\n").count(), 3, "{around}");
+    let named = format!("{id}:2:3");
+    let alone = records(&shown(&world, &["--around", &named, "--only", "user", "--json", "-C", "0"]));
+    assert_eq!(alone[0]["address"], named.as_str());
     for (address, what) in [(":99", "has no turn 99"), (":2:99", "has no item 99 of turn 2")] {
         let ran = world.run(&["codex-agent-show", &format!("{id}{address}")]);
         ran.exits(1).prints("").reports(what).reports("--oneline' lists its turns");
@@ -234,6 +259,26 @@ fn views_of_answers_lists_and_files() {
     let raw = world.command("codex-agent-show").args([&sessions["fork"], "--raw"]).output().unwrap();
     let raw = String::from_utf8(raw.stdout).unwrap();
     assert!(raw.lines().all(|line| line.starts_with('{')) && raw.contains("\"session_meta\""), "{raw}");
+    for words in [
+        &["--full", "--lines", "2"][..],
+        &["--only", "user", "--stat"],
+        &["--lines", "2", "--json"],
+        &["--width", "60", "--html"],
+        &["--inherited", "--raw"],
+    ] {
+        world
+            .run(&[&["codex-agent-show", id], words].concat())
+            .exits(2)
+            .prints("")
+            .reports("cannot be combined");
+    }
+    for words in [&["--final"][..], &["--raw"], &["--turns", "2"], &["-n", "1"]] {
+        let address = format!("{id}:2");
+        world.run(&[&["codex-agent-show", &address], words].concat()).exits(2).reports("an address");
+    }
+    // A fork changed none of the files of its parent.
+    assert_eq!(shown(&world, &[&sessions["fork"], "--oneline"]).lines().count(), 1);
+    assert_eq!(shown(&world, &[&sessions["fork"], "--oneline", "--inherited"]).lines().count(), 3);
     for words in
         [&["--stat", "--json"][..], &["--final", "-n", "2"], &["--turns", "1", "-n", "1"], &["-C", "1"]]
     {
@@ -381,4 +426,31 @@ fn the_real_codex_is_shown() {
     assert_eq!(of("assistant"), ["echo: Say hello", "echo: And again"]);
     let turns: Vec<&Value> = all.iter().filter(|one| one["type"] == "turn").collect();
     assert!(turns.len() == 2 && turns.iter().all(|turn| turn["status"] == "completed"), "{turns:?}");
+}
+
+/// A name that ends like an address is a name first.
+#[test]
+fn a_name_with_a_colon_is_a_name() {
+    let fake = Fake::newest();
+    let (one, two) = (fake.begin("one"), fake.begin("two"));
+    fake.good(&["name", &one, "fix"]);
+    fake.good(&["name", &two, "fix:1"]);
+    let shown = |reference: &str| fake.good(&["show", reference, "--final"]);
+    assert_eq!(
+        [shown("fix:1"), shown("fix"), shown("name:fix:1")],
+        ["echo: two\n", "echo: one\n", "echo: two\n"]
+    );
+    assert!(fake.good(&["show", "fix:1:1"]).contains("two"));
+}
+
+/// An answer of the model cannot hide what follows it in Markdown.
+#[test]
+fn a_fence_that_an_answer_leaves_open_is_closed() {
+    let fake = Fake::newest();
+    let id = fake.begin("one\n```py\nopen");
+    fake.resume(&id, "two\n<!-- next").succeeds();
+    let page = fake.good(&["show", &id, "--markdown"]);
+    let fences = page.lines().filter(|line| line.starts_with("```")).count();
+    assert!(fences == 2 && page.contains("## 2."), "{page}");
+    assert!(page.contains("\n\\<!-- next") && !page.contains("\n<!--"), "{page}");
 }

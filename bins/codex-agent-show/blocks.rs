@@ -20,6 +20,8 @@ pub(super) struct Block {
     pub(super) turn: Option<Turn>,
     /// Whether the block is the first one of the turn.
     pub(super) is_first: bool,
+    /// Whether late items of another turn stand between this block and the one before of the turn.
+    pub(super) is_continued: bool,
     /// Whether the items were written after the end of the turn.
     pub(super) is_late: bool,
     pub(super) is_undone: bool,
@@ -27,6 +29,16 @@ pub(super) struct Block {
 }
 
 impl Block {
+    /// Whether the block begins with a heading.
+    pub(super) fn has_heading(&self) -> bool {
+        self.is_first || self.is_continued
+    }
+
+    /// Whether the heading is the place of the number of the turn.
+    pub(super) fn has_anchor(&self) -> bool {
+        self.is_first && !self.is_late && !self.is_undone
+    }
+
     fn is_of(&self, number: Option<u64>, id: Option<&str>) -> bool {
         (self.number, self.turn_id.as_deref()) == (number, id)
     }
@@ -64,11 +76,13 @@ pub(super) struct Blocks<'t> {
     block: Block,
     size: usize,
     sums: Sums,
+    /// The turn that late items of another one have interrupted.
+    interrupted: Option<(Option<u64>, Option<String>)>,
 }
 
 impl<'t> Blocks<'t> {
     pub(super) fn new(take: &'t mut dyn FnMut(&Block) -> Result<()>) -> Blocks<'t> {
-        Blocks { take, block: Block::default(), size: 0, sums: Sums::default() }
+        Blocks { take, block: Block::default(), size: 0, sums: Sums::default(), interrupted: None }
     }
 
     pub(super) fn add(&mut self, record: Record) -> Result<()> {
@@ -77,11 +91,22 @@ impl<'t> Blocks<'t> {
                 let is_same = !self.block.items.is_empty() || !self.block.is_first;
                 let is_same = is_same && self.block.is_of(item.turn, item.turn_id.as_deref());
                 if !is_same || self.block.is_late != item.late {
+                    let begun = (self.block.number, self.block.turn_id.clone());
+                    let is_open = !self.block.is_late && !self.block.items.is_empty();
                     self.pass()?;
+                    if item.late && is_open {
+                        self.interrupted = Some(begun);
+                    }
+                    let is_continued = !item.late
+                        && self
+                            .interrupted
+                            .take_if(|turn| *turn == (item.turn, item.turn_id.clone()))
+                            .is_some();
                     self.block = Block {
                         number: item.turn,
                         turn_id: item.turn_id.clone(),
-                        is_first: true,
+                        is_first: !is_continued,
+                        is_continued,
                         is_late: item.late,
                         is_undone: item.undone,
                         is_inherited: item.inherited,
@@ -98,10 +123,13 @@ impl<'t> Blocks<'t> {
                 self.sums.add(&turn);
                 if self.block.is_late || !self.block.is_of(turn.turn, turn.turn_id.as_deref()) {
                     self.pass()?;
+                    let is_continued =
+                        self.interrupted.take_if(|open| *open == (turn.turn, turn.turn_id.clone())).is_some();
                     self.block = Block {
                         number: turn.turn,
                         turn_id: turn.turn_id.clone(),
-                        is_first: true,
+                        is_first: !is_continued,
+                        is_continued,
                         is_undone: turn.undone,
                         is_inherited: turn.inherited,
                         ..Block::default()
@@ -121,7 +149,8 @@ impl<'t> Blocks<'t> {
         if !self.block.items.is_empty() || self.block.turn.is_some() {
             (self.take)(&self.block)?;
         }
-        (self.block.items, self.block.turn, self.block.is_first, self.size) = (Vec::new(), None, false, 0);
+        (self.block.items, self.block.turn, self.size) = (Vec::new(), None, 0);
+        (self.block.is_first, self.block.is_continued) = (false, false);
         Ok(())
     }
 

@@ -73,7 +73,7 @@ impl Choice {
 
     pub(super) fn has_turn(&self, number: Option<u64>, id: Option<&str>) -> bool {
         match &self.turn_id {
-            Some(wanted) => id == Some(wanted.as_str()),
+            Some(wanted) => id.is_some_and(|id| id.eq_ignore_ascii_case(wanted)),
             None if self.turns.is_empty() => true,
             None => number
                 .is_some_and(|number| self.turns.iter().any(|one| (one.first..=one.last).contains(&number))),
@@ -95,17 +95,6 @@ impl Choice {
             Record::Turn(turn) => self.item.is_none() && self.has_turn(turn.turn, turn.turn_id.as_deref()),
             _ => true,
         }
-    }
-
-    /// Whether all chosen turns come before this record.
-    pub(super) fn is_past(&self, record: &Record) -> bool {
-        let number = match record {
-            Record::Item(item) => item.turn,
-            Record::Turn(turn) => turn.turn,
-            _ => None,
-        };
-        let last = self.turns.iter().map(|range| range.last).max();
-        matches!((last, number), (Some(last), Some(number)) if number > last)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The files that a session changed.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use codex_agent_shared::error::{Result, warn};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::terminal::{Look, painted};
+use codex_agent_shared::terminal::{Look, columns, is_terminal, painted};
 use codex_agent_shared::text::{counted, harmless, width};
 use codex_agent_shared::transcript::{Detail, Item};
 
@@ -35,7 +36,16 @@ struct Total {
 pub(super) struct Files {
     view: View,
     color: bool,
-    /// The paths, in the order of their first changes.
+    wide: Option<usize>,
+    /// The directory of the session, if there are several: paths are absolute then.
+    pub(super) directory: Option<String>,
+    /// The new paths, in the order of their first changes.
+    paths: Vec<String>,
+    /// The addresses of patches of files outside of the directory of the session.
+    outside: Vec<String>,
+    /// The addresses of patches with a text that is too long for the reader.
+    shortened: Vec<String>,
+    /// The names, in the order of their first changes.
     order: Vec<String>,
     totals: BTreeMap<String, Total>,
     /// The addresses of patches that are in no form that git reads.
@@ -43,8 +53,27 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn new(view: View, color: bool) -> Files {
-        Files { view, color, order: Vec::new(), totals: BTreeMap::new(), not_diffs: Vec::new() }
+    pub(super) fn new(view: View, color: bool, wide: Option<usize>) -> Files {
+        Files {
+            view,
+            color,
+            wide,
+            directory: None,
+            paths: Vec::new(),
+            outside: Vec::new(),
+            shortened: Vec::new(),
+            order: Vec::new(),
+            totals: BTreeMap::new(),
+            not_diffs: Vec::new(),
+        }
+    }
+
+    /// A path, which is that of the directory of the session if there are several.
+    fn path(&self, path: &str) -> String {
+        match &self.directory {
+            Some(directory) => Path::new(directory).join(path).to_string_lossy().into_owned(),
+            None => path.to_owned(),
+        }
     }
 
     /// Adds a patch that was applied, or prints it.
@@ -53,6 +82,14 @@ impl Files {
         let text = item.text.as_deref().unwrap_or_default();
         if self.view == View::Patch {
             return match is_diff(text) {
+                true if text.contains("diff --git a//") || text.contains("diff --git \"a//") => {
+                    self.outside.push(item.address.clone().unwrap_or_default());
+                    Ok(())
+                }
+                true if is_shortened(text) => {
+                    self.shortened.push(item.address.clone().unwrap_or_default());
+                    Ok(())
+                }
                 true => self.print(text, output),
                 false => {
                     self.not_diffs.push(item.address.clone().unwrap_or_default());
@@ -60,7 +97,12 @@ impl Files {
                 }
             };
         }
-        for change in file_changes(text, files) {
+        for mut change in file_changes(text, files) {
+            (change.path, change.to) = (self.path(&change.path), change.to.map(|to| self.path(&to)));
+            let path = change.to.as_ref().unwrap_or(&change.path);
+            if !self.paths.contains(path) {
+                self.paths.push(path.clone());
+            }
             let name = change.name();
             let total = self.totals.entry(name.clone()).or_insert_with(|| {
                 self.order.push(name);
@@ -80,7 +122,8 @@ impl Files {
 
     /// Prints a patch. On a terminal its lines are harmless, and coloured.
     fn print(&self, text: &str, output: &mut Output) -> Result<()> {
-        if !codex_agent_shared::terminal::is_terminal() && !self.color {
+        // Whatever the environment says about colours, a program reads a pipe.
+        if !is_terminal() {
             return output.text(text.as_bytes(), b"");
         }
         text.lines().try_for_each(|line| {
@@ -104,21 +147,33 @@ impl Files {
                  'git apply' does not read"
             ));
         }
+        for address in &self.outside {
+            warn(format_args!(
+                "the patch {address} is left out: it changes a file outside of the directory of the session"
+            ));
+        }
+        for address in &self.shortened {
+            warn(format_args!(
+                "the patch {address} is left out: its line in the rollout is too long to be read as a whole"
+            ));
+        }
         match self.view {
             View::Patch => {}
             View::Names => {
-                for name in &self.order {
-                    let path = name.rsplit(" → ").next().unwrap_or(name);
-                    output.row([path])?;
+                for path in &self.paths {
+                    output.row([path.as_str()])?;
                 }
             }
             View::Stat => {
+                let most = self.wide.unwrap_or_else(columns).saturating_sub(20).max(10);
                 let wide = self.order.iter().map(|name| width(&harmless(name))).max().unwrap_or(0);
+                // Rows in a pipe are read by programs.
+                let wide = if is_terminal() || self.wide.is_some() { wide.min(most) } else { wide };
                 let (mut added, mut removed) = (0, 0);
                 for name in &self.order {
                     let total = &self.totals[name];
                     (added, removed) = (added + total.added, removed + total.removed);
-                    let name = harmless(name);
+                    let name = end_of(&harmless(name), wide);
                     let blanks = " ".repeat(wide - width(&name));
                     let plus = painted(&format!("+{}", total.added), Look::Running, self.color);
                     let minus = painted(&format!("-{}", total.removed), Look::Failed, self.color);
@@ -129,6 +184,34 @@ impl Files {
                 output.text(format!(" {files} changed, +{added} -{removed}").as_bytes(), b"\n")?;
             }
         }
-        Ok(self.not_diffs.is_empty())
+        Ok(self.not_diffs.is_empty() && self.shortened.is_empty() && self.outside.is_empty())
     }
+}
+
+/// Whether a text of a patch ends with the mark of a text that the reader has shortened.
+fn is_shortened(patch: &str) -> bool {
+    let mut lines = patch.lines().peekable();
+    while let Some(line) = lines.next() {
+        let is_end =
+            lines.peek().is_none_or(|next| next.starts_with('\\') || next.starts_with("diff --git "));
+        if is_end && line.ends_with('…') {
+            return true;
+        }
+    }
+    false
+}
+
+/// The text, or its end behind a mark, in so many columns.
+fn end_of(text: &str, most: usize) -> String {
+    if width(text) <= most {
+        return text.to_owned();
+    }
+    let mut start = text.len();
+    for (at, _) in text.char_indices().rev() {
+        if width(&text[at..]) + 1 > most {
+            break;
+        }
+        start = at;
+    }
+    format!("…{}", &text[start..])
 }

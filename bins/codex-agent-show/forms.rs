@@ -45,8 +45,10 @@ pub(super) fn print_all(
             }
         }
         Way::Files(view) => {
-            let mut files = Files::new(view, color);
+            let is_one = targets.iter().all(|target| target.session.cwd == targets[0].session.cwd);
+            let mut files = Files::new(view, color, own.width);
             for target in targets {
+                files.directory = target.session.cwd.as_deref().filter(|_| !is_one).map(str::to_owned);
                 let read = records(args, index, target, &mut |record| match &record {
                     Record::Item(item) => files.add(item, output),
                     _ => Ok(()),
@@ -196,7 +198,7 @@ fn print_last(
 /// A reader of the transcript of a target; of a long one only the last turns are read if only these are chosen.
 fn open(args: &Args, index: &mut Index, target: &Target) -> Result<Reader> {
     // Undone turns are counted also where they are not shown.
-    let undone = args.own.undone || way(args) == Way::People;
+    let undone = args.own.undone || target.names_id() || way(args) == Way::People;
     let options = Options { undone, copied: args.own.inherited, live: false };
     open_last(index, target, args.own.last.map(|last| last as u64), options)
 }
@@ -249,15 +251,17 @@ fn records(
             around = Some(Around::new(named, target.item, args.own.context.unwrap_or(2)));
             args.own.choice.clone()
         }
-        (Some(named), None) => Choice { item: target.item, ..named },
+        // A line is one of a turn.
+        (Some(named), None) => Choice { item: target.item.filter(|_| way(args) != Way::Oneline), ..named },
         (None, _) => args.own.choice.clone(),
     };
+    let shows_undone = args.own.undone || target.names_id();
+    // Records have the inherited turns always, and people get a line about them.
+    let is_part = args.own.choice.is_part() || args.own.last.is_some() || target.turn.is_some();
+    let shows_inherited = args.own.inherited || is_part || matches!(way(args), Way::Json | Way::People);
     let mut is_found = false;
     while let Some(record) = reader.next_record().map_err(|error| unreadable(id, &error))? {
-        if choice.is_past(&record) {
-            break;
-        }
-        if is_undone(&record) && !args.own.undone {
+        if (is_undone(&record) && !shows_undone) || (is_inherited(&record) && !shows_inherited) {
             continue;
         }
         match &mut around {
@@ -269,8 +273,11 @@ fn records(
                 }
             }
             None if choice.has(&record) => {
-                is_found |= target.item.is_none() || matches!(record, Record::Item(_));
+                is_found |= choice.item.is_none() || matches!(record, Record::Item(_));
                 take(record)?;
+                if choice.item.is_some() {
+                    break;
+                }
             }
             None => {}
         }
@@ -283,13 +290,27 @@ fn records(
         let lines = counted(summary.invalid_lines, "line");
         warn(format_args!("session '{id}': skipped {lines} of the rollout that could not be read"));
     }
-    Ok(Read { is_found: target.report_missing(is_found), undone: summary.undone_turns })
+    let undone = summary.undone_turns;
+    if !is_found && target.turn.is_none() && args.own.choice.is_part() {
+        let turns = counted(summary.turns, "turn");
+        warn(format_args!("session '{id}' has {turns}, and none of --turns"));
+        return Ok(Read { is_found: false, undone });
+    }
+    Ok(Read { is_found: target.report_missing(is_found), undone })
 }
 
 fn is_undone(record: &Record) -> bool {
     match record {
         Record::Item(item) => item.undone,
         Record::Turn(turn) => turn.undone,
+        _ => false,
+    }
+}
+
+fn is_inherited(record: &Record) -> bool {
+    match record {
+        Record::Item(item) => item.inherited,
+        Record::Turn(turn) => turn.inherited,
         _ => false,
     }
 }

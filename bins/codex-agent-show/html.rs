@@ -76,10 +76,14 @@ impl Html<'_> {
     }
 
     pub(super) fn block(&mut self, block: &Block) -> Result<()> {
-        if block.is_first {
+        if block.has_heading() {
             self.end_turn()?;
             self.in_turn = true;
-            let number = block.number.map_or_else(|| "undone".to_owned(), |number| number.to_string());
+            let number = match block.number {
+                Some(number) => number.to_string(),
+                None if block.is_undone => "undone".to_owned(),
+                None => "turn".to_owned(),
+            };
             let mut figures = Vec::new();
             if let Some(turn) = &block.turn {
                 figures.extend(turn.started_at.map(|at| at.local("%Y-%m-%d %H:%M")));
@@ -90,9 +94,12 @@ impl Html<'_> {
             if block.is_late {
                 figures.push("later".to_owned());
             }
+            if block.is_continued {
+                figures.push("continued".to_owned());
+            }
             let figures = figures.join(" · ");
             let class = if block.is_undone { " class=\"undone\"" } else { "" };
-            let anchor = block.number.filter(|_| !block.is_late && !block.is_undone);
+            let anchor = block.number.filter(|_| block.has_anchor());
             let (id, title) = match anchor {
                 Some(number) => {
                     let id = format!("{}t{number}", self.prefix);
@@ -104,6 +111,11 @@ impl Html<'_> {
         }
         block.items.iter().try_for_each(|item| self.item(item))?;
         self.close("")?;
+        if let Some(turn) = block.turn.as_ref().filter(|_| !block.is_first) {
+            let state = prose::state(turn).unwrap_or("completed");
+            let tokens = prose::tokens(turn.tokens.as_ref());
+            self.put(&format!("<p><small>the turn ended: {state} · {tokens}</small></p>"))?;
+        }
         match block.turn.as_ref().and_then(|turn| turn.error.as_ref()) {
             Some(error) => {
                 let message = escaped(&visible(error.message.as_deref().unwrap_or("the turn failed")));
@@ -202,12 +214,12 @@ impl Html<'_> {
             (Detail::Todo { steps }, _) => {
                 let row = |(step, status): &(String, String)| {
                     let checked = if status == "completed" { " checked" } else { "" };
-                    format!(
-                        "<li><input type=\"checkbox\" disabled{checked}> {}</li>",
-                        escaped(&harmless(step))
-                    )
+                    let state = if status == "in_progress" { " <i>in progress</i>" } else { "" };
+                    let step = escaped(&visible(step));
+                    format!("<li><input type=\"checkbox\" disabled{checked}> {step}{state}</li>")
                 };
-                self.put(&format!("<ul{id}>{}</ul>", steps.iter().map(row).collect::<String>()))
+                let head = if text.is_empty() { String::new() } else { format!("<p>{body}</p>") };
+                self.put(&format!("{head}<ul{id}>{}</ul>", steps.iter().map(row).collect::<String>()))
             }
             (Detail::Question { answers }, _) => {
                 let answers: String = answers

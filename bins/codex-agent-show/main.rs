@@ -166,6 +166,7 @@ fn run(mut args: Args) -> Result<Exit> {
     }
     let mut index = args.common.index()?;
     let targets = targets::find_all(&args, &mut index)?;
+    check_addresses(&args, &targets)?;
     if !args.common.no_pager {
         page();
     }
@@ -201,6 +202,30 @@ fn check_usage(args: &Args) -> Result<()> {
         (Some(way), ["--around", ..]) if *way != "--json" => return refuse(way, "--around"),
         _ => {}
     }
+    let way = ways.first().copied();
+    let is_text = matches!(way, None | Some("--markdown" | "--html"));
+    let pairs = [
+        ("--around", own.around.is_some(), "--subagents", own.subagents),
+        ("--full", own.full, "--lines", own.lines.is_some()),
+        ("--full", own.full, way.unwrap_or_default(), !is_text),
+        ("--lines", own.lines.is_some(), way.unwrap_or_default(), way.is_some()),
+        ("--inherited", own.inherited, "--raw", own.raw),
+        (
+            "--width",
+            own.width.is_some(),
+            way.unwrap_or_default(),
+            !matches!(way, None | Some("--oneline" | "--stat")),
+        ),
+        (
+            "--only",
+            !own.choice.roles.is_empty(),
+            way.unwrap_or_default(),
+            matches!(way, Some("--stat" | "--name-only" | "--patch" | "--oneline")),
+        ),
+    ];
+    if let Some((first, _, second, _)) = pairs.into_iter().find(|(_, first, _, second)| *first && *second) {
+        return refuse(first, second);
+    }
     if own.context.is_some() && own.around.is_none() {
         return Err(Error::usage("--context needs --around"));
     }
@@ -208,4 +233,23 @@ fn check_usage(args: &Args) -> Result<()> {
         return Err(Error::usage("--around names the session, and cannot be combined with REF or --find"));
     }
     Ok(())
+}
+
+/// An error for options that choose other turns than an address, or that have no turns.
+fn check_addresses(args: &Args, targets: &[targets::Target]) -> Result<()> {
+    let own = &args.own;
+    let options = [
+        ("--turns", own.choice.is_part()),
+        ("--last", own.last.is_some()),
+        ("--final", own.is_final),
+        ("--tasks", own.tasks),
+        ("--raw", own.raw),
+    ];
+    let given = options.into_iter().find(|(_, is_given)| *is_given);
+    match given.filter(|_| own.around.is_none() && targets.iter().any(|target| target.turn.is_some())) {
+        Some((option, _)) => {
+            Err(Error::usage(format!("an address of a turn and {option} cannot be combined")))
+        }
+        None => Ok(()),
+    }
 }

@@ -21,6 +21,33 @@ pub(super) fn visible(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// A Markdown text of the model that ends what it begins: a fence is closed, and no line begins a block of HTML.
+fn bounded(text: &str) -> String {
+    let (mut out, mut open): (String, Option<String>) = (String::new(), None);
+    for line in visible(text.trim_end()).lines() {
+        let bare = line.trim_start();
+        let mark = bare.chars().next().filter(|c| matches!(c, '`' | '~'));
+        let fence: String =
+            mark.map_or_else(String::new, |mark| bare.chars().take_while(|c| *c == mark).collect());
+        match &open {
+            Some(begun) if fence.starts_with(begun.as_str()) && bare.len() == fence.len() => open = None,
+            Some(_) => {}
+            None if fence.len() >= 3 => open = Some(fence),
+            None if bare.starts_with('<') => out.push('\\'),
+            None => {}
+        }
+        let line = if open.is_none() && out.ends_with('\\') { bare } else { line };
+        out.push_str(line);
+        out.push('\n');
+    }
+    if let Some(fence) = open {
+        out.push_str(&fence);
+        out.push('\n');
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
 /// The lines of an output; of a long one the first and the last, unless it is wanted `full`.
 pub(super) fn shortened(text: &str, full: bool) -> String {
     let lines: Vec<&str> = text.lines().collect();
@@ -113,21 +140,31 @@ impl Markdown<'_> {
     }
 
     pub(super) fn block(&mut self, block: &Block) -> Result<()> {
-        if block.is_first {
-            let name = block.number.map_or_else(|| "Undone turn".to_owned(), |number| format!("{number}."));
+        if block.has_heading() {
+            let name = match block.number {
+                Some(number) => format!("{number}."),
+                None if block.is_undone => "Undone turn".to_owned(),
+                None => "Turn".to_owned(),
+            };
             let state = block
                 .turn
                 .as_ref()
                 .and_then(prose::state)
                 .map_or_else(String::new, |state| format!(" {state}"));
             let late = if block.is_late { " (later)" } else { "" };
+            let late = if block.is_continued { " (continued)" } else { late };
             let undone = if block.is_undone && block.number.is_some() { " (undone)" } else { "" };
-            let anchor = block.number.filter(|_| !block.is_late && !block.is_undone);
+            let anchor = block.number.filter(|_| block.has_anchor());
             let anchor = anchor.map_or_else(String::new, |number| format!(" <a id=\"t{number}\"></a>"));
             self.put(&format!("## {name}{state}{late}{undone}{anchor}\n"))?;
         }
         block.items.iter().try_for_each(|item| self.item(item))?;
         self.close("")?;
+        // The heading of a long turn was printed before its end was known.
+        if let Some(turn) = block.turn.as_ref().filter(|_| !block.is_first) {
+            let state = prose::state(turn).unwrap_or("completed");
+            self.put(&format!("*The turn ended: {state}, {}.*\n", prose::tokens(turn.tokens.as_ref())))?;
+        }
         let error = block.turn.as_ref().and_then(|turn| turn.error.as_ref());
         match error {
             Some(error) => {
@@ -184,14 +221,14 @@ impl Markdown<'_> {
                     }
                 }
             }
-            (Detail::Message { .. }, _) => self.put(&(visible(text.trim_end()) + "\n")),
+            (Detail::Message { .. }, _) => self.put(&(bounded(text) + "\n")),
             (_, Role::Reasoning) => {
-                let text = visible(text.trim_end());
+                let text = bounded(text);
                 self.put(&format!("<details><summary>Reasoning</summary>\n\n{text}\n\n</details>\n"))
             }
-            (_, Role::Plan) => self.put(&format!("**Proposed plan**\n\n{}\n", visible(text.trim_end()))),
+            (_, Role::Plan) => self.put(&format!("**Proposed plan**\n\n{}\n", bounded(text))),
             (_, Role::Compaction) => {
-                let text = visible(text.trim_end());
+                let text = bounded(text);
                 self.put(&format!(
                     "<details><summary>Compacted the conversation</summary>\n\n{text}\n\n</details>\n"
                 ))
@@ -214,9 +251,13 @@ impl Markdown<'_> {
                 self.put("")
             }
             (Detail::Todo { steps }, _) => {
+                if !text.is_empty() {
+                    self.put(&format!("{}\n", plain(text)))?;
+                }
                 for (step, status) in steps {
                     let mark = if status == "completed" { "x" } else { " " };
-                    self.put(&format!("- [{mark}] {}", plain(step)))?;
+                    let state = if status == "in_progress" { " *(in progress)*" } else { "" };
+                    self.put(&format!("- [{mark}] {}{state}", plain(step)))?;
                 }
                 self.put("")
             }

@@ -62,7 +62,9 @@ impl Oneline {
         let id = session.id.map(|id| id.short()).unwrap_or_default();
         let name = match turn.turn {
             Some(number) if !turn.undone => format!("{id}:{number}"),
-            _ => "undone".to_owned(),
+            _ if turn.undone => "undone".to_owned(),
+            // Only the end of the transcript was read, or the turn was copied.
+            _ => id,
         };
         let time = |at: Timestamp| at.local("%m-%d %H:%M");
         let tokens = turn.tokens.map(|one| prose::short_number(one.input.saturating_add(one.output)));

@@ -14,6 +14,9 @@ use super::prose;
 
 /// The width up to which rules are drawn.
 const WIDEST: usize = 100;
+/// The size of the output that is written first in a pipe, and that of each further write.
+const FIRST: usize = 4 << 10;
+const FURTHER: usize = 64 << 10;
 /// The number of lines of an output that are shown by default.
 pub(super) const LINES: usize = 5;
 
@@ -52,6 +55,8 @@ pub(super) struct Page<'o> {
     parent: Option<String>,
     /// A script whose deeds may follow, which take its place.
     script: Option<Item>,
+    /// The size of the output from which on it is written.
+    next_flush: usize,
     /// The session whose title is not printed yet, and whether it follows another one.
     begun: Option<(Session<'static>, bool)>,
     /// Whether inherited turns are shown.
@@ -60,7 +65,16 @@ pub(super) struct Page<'o> {
 
 impl Page<'_> {
     pub(super) fn new(style: Style, output: &mut Output) -> Page<'_> {
-        Page { style, output, folded: None, parent: None, script: None, begun: None, shows_inherited: false }
+        Page {
+            style,
+            output,
+            folded: None,
+            parent: None,
+            script: None,
+            next_flush: FIRST,
+            begun: None,
+            shows_inherited: false,
+        }
     }
 
     fn put(&mut self, text: &str, look: Look) -> Result<()> {
@@ -122,11 +136,16 @@ impl Page<'_> {
             return Ok(());
         }
         self.unfold()?;
-        if block.is_first {
+        if block.has_heading() {
             self.heading(block)?;
         }
         for item in &block.items {
             self.item(item)?;
+        }
+        // The first screen comes at once, also in a pipe. A pager is started by the output itself.
+        if !is_terminal() && self.output.buffered() > self.next_flush {
+            self.output.flush()?;
+            self.next_flush = FURTHER;
         }
         self.flush_script(false)?;
         if let Some(turn) = &block.turn {
@@ -134,7 +153,7 @@ impl Page<'_> {
                 self.error(error)?;
             }
             // The heading of a long turn was printed before its end was known.
-            if !block.is_first {
+            if !block.has_heading() {
                 let text =
                     self.ruled(&format!("{} ends", label(block)), &figures(Some(turn), turn.started_at));
                 self.put(&text, Look::Dim)?;
@@ -325,11 +344,11 @@ impl Page<'_> {
                 self.headline(item)?;
                 let changes = prose::file_changes(text, files);
                 let wide = changes.iter().map(|change| width(&harmless(&change.name()))).max().unwrap_or(0);
-                let wide = wide.min(self.style.most.saturating_sub(20));
+                let (longest, wide) = (wide, wide.min(self.style.most.saturating_sub(20)));
                 for (at, change) in changes.iter().enumerate() {
                     let start = if at == 0 { "  └ " } else { "    " };
                     let name = cell(&change.name(), wide.max(10));
-                    let blanks = " ".repeat((wide + 2).saturating_sub(width(&name)));
+                    let blanks = " ".repeat((wide.max(10).min(longest) + 2).saturating_sub(width(&name)));
                     self.put(&format!("{start}{name}{blanks}{}", change.summary()), Look::Dim)?;
                 }
                 Ok(())
@@ -400,6 +419,7 @@ fn label(block: &Block) -> String {
         (true, _) if block.number.is_none() => "undone".to_owned(),
         (true, _) => format!("{name} · undone"),
         (false, true) => format!("{name} · later"),
+        (false, false) if block.is_continued => format!("{name} · continued"),
         (false, false) => name,
     }
 }

@@ -29,6 +29,11 @@ impl Target {
         self.session.id.ok_or_else(|| Error::new("cannot read a session that has no id"))
     }
 
+    /// Whether the turn is named by Codex's id, which undone turns have too.
+    pub(super) fn names_id(&self) -> bool {
+        self.turn.as_ref().is_some_and(|turn| turn.parse::<u64>().is_err())
+    }
+
     /// Reports an address that does not exist; returns whether it does.
     pub(super) fn report_missing(&self, is_found: bool) -> bool {
         let (Some(turn), false) = (&self.turn, is_found) else { return true };
@@ -44,9 +49,15 @@ impl Target {
 
 /// The target of a reference or an address.
 fn find(index: &mut Index, text: &str) -> Result<Target> {
+    // A name may end like an address.
+    let mut is_name = |text: &str| reference::matching(index, text).is_ok_and(|found| !found.is_empty());
     let (reference, turn, item) = match Address::parse(text) {
-        Some(Address { session, turn, item, .. }) => (session, Some(turn.to_owned()), item),
         None => (text, None, None),
+        Some(_) if is_name(text) => (text, None, None),
+        Some(Address { session, turn, item, .. }) => match text.rsplit_once(':') {
+            Some((name, turn)) if item.is_some() && is_name(name) => (name, Some(turn.to_owned()), None),
+            _ => (session, Some(turn.to_owned()), item),
+        },
     };
     let mut session = reference::resolve(index, reference)?;
     // Only its rollout has the session that a fork was forked from.
@@ -85,6 +96,12 @@ pub(super) fn find_all(args: &Args, index: &mut Index) -> Result<Vec<Target>> {
     }
 }
 
+/// A record with an address, such as an item.
+#[derive(serde::Deserialize)]
+struct Place {
+    address: String,
+}
+
 fn read_stdin(index: &mut Index, targets: &mut Vec<Target>) -> Result<()> {
     let mut inputs = Inputs::new("stdin", stdin().lock());
     while let Some(next) = inputs.next() {
@@ -92,7 +109,10 @@ fn read_stdin(index: &mut Index, targets: &mut Vec<Target>) -> Result<()> {
         let text = match input {
             Input::Text(text) => text,
             Input::Record(record) => record.id.unwrap_or_default(),
-            Input::Other(_) => continue,
+            Input::Other(record) => match serde_json::from_str::<Place>(record.text.get()) {
+                Ok(Place { address }) => address,
+                Err(_) => continue,
+            },
         };
         targets.push(find(index, &text).map_err(|error| error.within(format_args!("stdin:{line}")))?);
     }

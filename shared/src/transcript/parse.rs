@@ -253,6 +253,24 @@ struct MovePath<'a> {
     unified_diff: Raw<'a>,
 }
 
+/// A path in the headers of a patch, in quotes if git needs them.
+fn quoted_path(start: &str, path: &str) -> String {
+    if !path.contains(|c: char| c.is_control() || matches!(c, '"' | '\\')) {
+        return format!("{start}{path}");
+    }
+    let mut out = format!("\"{start}");
+    for c in path.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => out.push_str(&format!("\\{:03o}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out + "\""
+}
+
 /// The `changes` of an event or item as a patch that `git apply` accepts, in the order of `files`.
 pub(super) fn patch_of_changes(changes: Raw<'_>, files: &[Change], cwd: Option<&str>) -> String {
     let mut pieces: Vec<(String, String)> = Vec::new();
@@ -261,22 +279,24 @@ pub(super) fn patch_of_changes(changes: Raw<'_>, files: &[Change], cwd: Option<&
         let from = path(&name, cwd);
         let to = text(fields.move_path).map_or(from.clone(), |to| path(&to, cwd));
         let lines = |sign: char, text: &str| {
-            let mut all: String = text.lines().map(|line| format!("{sign}{line}\n")).collect();
+            // A carriage return belongs to its line.
+            let mut all: String = text.split_inclusive('\n').map(|line| format!("{sign}{line}")).collect();
             if !text.is_empty() && !text.ends_with('\n') {
-                all.push_str("\\ No newline at end of file\n");
+                all.push_str("\n\\ No newline at end of file\n");
             }
             all
         };
         let content = text(fields.content).unwrap_or_default();
-        let count = content.lines().count();
-        let head = format!("diff --git a/{from} b/{to}\n");
+        let count = content.split_inclusive('\n').count();
+        let (old, new) = (quoted_path("a/", &from), quoted_path("b/", &to));
+        let head = format!("diff --git {old} {new}\n");
         let piece = match text(fields.kind).as_deref() {
             Some("add") => {
                 let body = lines('+', &content);
                 let hunk = if count == 0 {
                     String::new()
                 } else {
-                    format!("--- /dev/null\n+++ b/{to}\n@@ -0,0 +1,{count} @@\n{body}")
+                    format!("--- /dev/null\n+++ {new}\n@@ -0,0 +1,{count} @@\n{body}")
                 };
                 format!("{head}new file mode 100644\n{hunk}")
             }
@@ -285,16 +305,19 @@ pub(super) fn patch_of_changes(changes: Raw<'_>, files: &[Change], cwd: Option<&
                 let hunk = if count == 0 {
                     String::new()
                 } else {
-                    format!("--- a/{from}\n+++ /dev/null\n@@ -1,{count} +0,0 @@\n{body}")
+                    format!("--- {old}\n+++ /dev/null\n@@ -1,{count} +0,0 @@\n{body}")
                 };
                 format!("{head}deleted file mode 100644\n{hunk}")
             }
             _ => {
                 let diff = text(fields.unified_diff).unwrap_or_default();
-                let moved =
-                    if from == to { String::new() } else { format!("rename from {from}\nrename to {to}\n") };
+                let moved = if from == to {
+                    String::new()
+                } else {
+                    format!("rename from {}\nrename to {}\n", quoted_path("", &from), quoted_path("", &to))
+                };
                 let hunks =
-                    if diff.is_empty() { String::new() } else { format!("--- a/{from}\n+++ b/{to}\n{diff}") };
+                    if diff.is_empty() { String::new() } else { format!("--- {old}\n+++ {new}\n{diff}") };
                 let end = if diff.is_empty() || diff.ends_with('\n') { "" } else { "\n" };
                 format!("{head}{moved}{hunks}{end}")
             }

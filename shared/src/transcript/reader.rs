@@ -471,13 +471,17 @@ pub fn raw_lines(
     for source in of_session(files, session, live, false, &mut problems)? {
         let file = open(&source.path, source.start)?.take(source.end.saturating_sub(source.start));
         let mut lines = crate::ndjson::Lines::new(file, 64 << 10);
+        let mut left_out = 0;
         while let Some(line) = lines.next()? {
-            if let crate::ndjson::RawLine::Whole(line) = line {
-                if is_behind(line, source.end_ordinal) {
-                    break;
-                }
-                each(line)?;
+            match line {
+                crate::ndjson::RawLine::Whole(line) if is_behind(line, source.end_ordinal) => break,
+                crate::ndjson::RawLine::Whole(line) => each(line)?,
+                crate::ndjson::RawLine::TooLong => left_out += 1,
             }
+        }
+        if left_out > 0 {
+            let reason = format!("lines longer than 64 MiB were left out: {left_out}");
+            problems.push(Problem::Unreadable { path: source.path, reason });
         }
     }
     Ok(problems)
