@@ -102,9 +102,13 @@ impl World {
         runs
     }
 
-    /// Writes an executable script.
+    /// Writes an executable script. Another process does: a child of another test that is just being started would have
+    /// the file open for writing, and the system would refuse to run it ("text file busy").
     pub fn script(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.write(name, text);
+        let text = self.write(&format!("{name}.text"), text);
+        let path = self.path(name);
+        assert!(Command::new("cp").args([&text, &path]).status().unwrap().success());
+        fs::remove_file(text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path
     }

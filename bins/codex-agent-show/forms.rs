@@ -14,6 +14,7 @@ use super::Args;
 use super::around::Around;
 use super::blocks::{Block, Blocks, Sums};
 use super::choice::Choice;
+use super::early::Early;
 use super::files::{Files, View};
 use super::html::Html;
 use super::last;
@@ -58,15 +59,23 @@ pub(super) fn print_all(
             is_complete &= files.finish(output)?;
         }
         Way::Json => {
+            let mut early = Early::new();
             for target in targets {
-                is_complete &= records(args, index, target, &mut |record| output.record(&record))?.is_found;
+                let read = records(args, index, target, &mut |record| {
+                    output.record(&record)?;
+                    early.write(output)
+                })?;
+                is_complete &= read.is_found;
             }
         }
         Way::Oneline => {
             let mut rows = Oneline::new(color, is_terminal() || own.width.is_some());
+            let mut early = Early::new();
             for target in targets {
-                let read =
-                    records(args, index, target, &mut |record| rows.add(&record, &target.session, output))?;
+                let read = records(args, index, target, &mut |record| {
+                    rows.add(&record, &target.session, output)?;
+                    early.write(output)
+                })?;
                 is_complete &= read.is_found;
             }
             rows.finish(output)?;

@@ -11,6 +11,7 @@ use codex_agent_shared::terminal::page;
 mod around;
 mod blocks;
 mod choice;
+mod early;
 mod files;
 mod forms;
 mod html;

@@ -10,13 +10,11 @@ use codex_agent_shared::time::Timestamp;
 use codex_agent_shared::transcript::{Detail, Item, Role, Turn, TurnError};
 
 use super::blocks::{Block, Sums};
+use super::early::Early;
 use super::prose;
 
 /// The width up to which rules are drawn.
 const WIDEST: usize = 100;
-/// The size of the output that is written first in a pipe, and that of each further write.
-const FIRST: usize = 4 << 10;
-const FURTHER: usize = 64 << 10;
 /// The number of lines of an output that are shown by default.
 pub(super) const LINES: usize = 5;
 
@@ -55,8 +53,7 @@ pub(super) struct Page<'o> {
     parent: Option<String>,
     /// A script whose deeds may follow, which take its place.
     script: Option<Item>,
-    /// The size of the output from which on it is written.
-    next_flush: usize,
+    early: Early,
     /// The session whose title is not printed yet, and whether it follows another one.
     begun: Option<(Session<'static>, bool)>,
     /// Whether inherited turns are shown.
@@ -71,7 +68,7 @@ impl Page<'_> {
             folded: None,
             parent: None,
             script: None,
-            next_flush: FIRST,
+            early: Early::new(),
             begun: None,
             shows_inherited: false,
         }
@@ -142,11 +139,7 @@ impl Page<'_> {
         for item in &block.items {
             self.item(item)?;
         }
-        // The first screen comes at once, also in a pipe. A pager is started by the output itself.
-        if !is_terminal() && self.output.buffered() > self.next_flush {
-            self.output.flush()?;
-            self.next_flush = FURTHER;
-        }
+        self.early.write(self.output)?;
         self.flush_script(false)?;
         if let Some(turn) = &block.turn {
             if let Some(error) = &turn.error {

@@ -126,7 +126,6 @@ const EFFECTS: &[(&str, &str)] = &[
     ("ls", "lists sessions, the newest first"),
     ("ls --branch NAME", "lists the sessions of a git branch"),
     ("ls --check", "compares the database of Codex with its rollouts"),
-    ("ls --fields short,tokens_used,title", "prints the tokens of sessions"),
     ("ls --under DIR", "lists the sessions of a directory"),
     ("find WORD", "searches titles, names, first messages, directories and branches"),
     ("show REF", "prints the transcript of a session"),
