@@ -4,6 +4,7 @@ mod faults;
 mod filters;
 mod keys;
 mod launch;
+mod real;
 mod targets;
 
 use crate::world::fake::Fake;
