@@ -14,7 +14,7 @@ use codex_agent_shared::error::Result;
 use codex_agent_shared::query::{Archived, Filter, Query};
 use codex_agent_shared::record::{Id, Session, Status};
 use codex_agent_shared::terminal::Look;
-use codex_agent_shared::text::{cell, harmless, width};
+use codex_agent_shared::text::{cell, harmless, thousands, width};
 use codex_agent_shared::time::Timestamp;
 use codex_agent_shared::transcript::{Options, Reader, Record, Role};
 
@@ -169,18 +169,6 @@ fn ago(at: Timestamp, now: Timestamp) -> String {
         age if age == "now" || age.starts_with("in ") || age.contains('-') => age,
         age => format!("{age} ago"),
     }
-}
-
-fn thousands(number: i64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) && digit.is_ascii_digit() && !out.ends_with('-') {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 impl Details {

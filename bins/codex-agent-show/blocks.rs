@@ -1,6 +1,7 @@
 //! A transcript in blocks: the items of a turn, and the turn. A turn that is too large for the memory is several blocks.
 
 use codex_agent_shared::error::Result;
+use codex_agent_shared::transcript::stats::Sums;
 use codex_agent_shared::transcript::{Item, Record, Turn};
 
 use super::prose::result;
@@ -41,32 +42,6 @@ impl Block {
 
     fn is_of(&self, number: Option<u64>, id: Option<&str>) -> bool {
         (self.number, self.turn_id.as_deref()) == (number, id)
-    }
-}
-
-/// Sums of the turns of a session itself that stand.
-#[derive(Debug, Default)]
-pub(super) struct Sums {
-    pub(super) turns: u64,
-    pub(super) duration_ms: i64,
-    pub(super) tokens: i64,
-    /// Whether the tokens of a turn are unknown.
-    pub(super) is_unknown: bool,
-}
-
-impl Sums {
-    fn add(&mut self, turn: &Turn) {
-        if turn.undone || turn.inherited {
-            return;
-        }
-        self.turns += 1;
-        self.duration_ms = self.duration_ms.saturating_add(turn.duration_ms.unwrap_or(0));
-        match turn.tokens {
-            Some(tokens) => {
-                self.tokens = self.tokens.saturating_add(tokens.input).saturating_add(tokens.output);
-            }
-            None => self.is_unknown = true,
-        }
     }
 }
 
@@ -120,7 +95,10 @@ impl<'t> Blocks<'t> {
                 self.block.items.push(item);
             }
             Record::Turn(turn) => {
-                self.sums.add(&turn);
+                // The turns of the session itself that stand.
+                if !turn.undone && !turn.inherited {
+                    self.sums.add(&Sums::of(&turn));
+                }
                 if self.block.is_late || !self.block.is_of(turn.turn, turn.turn_id.as_deref()) {
                     self.pass()?;
                     let is_continued =

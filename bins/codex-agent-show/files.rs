@@ -6,7 +6,7 @@ use std::path::Path;
 use codex_agent_shared::error::{Result, warn};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::terminal::{Look, columns, is_terminal, painted};
-use codex_agent_shared::text::{counted, harmless, width};
+use codex_agent_shared::text::{counted, harmless, path_cell, width};
 use codex_agent_shared::transcript::{Detail, Item};
 
 use super::prose::{file_changes, is_diff};
@@ -173,7 +173,7 @@ impl Files {
                 for name in &self.order {
                     let total = &self.totals[name];
                     (added, removed) = (added + total.added, removed + total.removed);
-                    let name = end_of(&harmless(name), wide);
+                    let name = path_cell(name, None, wide);
                     let blanks = " ".repeat(wide - width(&name));
                     let plus = painted(&format!("+{}", total.added), Look::Running, self.color);
                     let minus = painted(&format!("-{}", total.removed), Look::Failed, self.color);
@@ -199,19 +199,4 @@ fn is_shortened(patch: &str) -> bool {
         }
     }
     false
-}
-
-/// The text, or its end behind a mark, in so many columns.
-fn end_of(text: &str, most: usize) -> String {
-    if width(text) <= most {
-        return text.to_owned();
-    }
-    let mut start = text.len();
-    for (at, _) in text.char_indices().rev() {
-        if width(&text[at..]) + 1 > most {
-            break;
-        }
-        start = at;
-    }
-    format!("…{}", &text[start..])
 }

@@ -8,11 +8,12 @@ use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::record::Id;
 use codex_agent_shared::terminal::is_terminal;
 use codex_agent_shared::text::{cell, counted, harmless};
+use codex_agent_shared::transcript::stats::Sums;
 use codex_agent_shared::transcript::{Detail, Options, Reader, Record, raw_lines};
 
 use super::Args;
 use super::around::Around;
-use super::blocks::{Block, Blocks, Sums};
+use super::blocks::{Block, Blocks};
 use super::choice::Choice;
 use super::early::Early;
 use super::files::{Files, View};
@@ -81,7 +82,7 @@ pub(super) fn print_all(
             rows.finish(output)?;
         }
         Way::Markdown => {
-            let mut page = Markdown { output, full: own.full, open: None };
+            let mut page = Markdown { output, full: own.full };
             for target in targets {
                 page.session(&target.session)?;
                 is_complete &= blocks(args, index, target, &mut |block| page.block(block))?.1.is_found;

@@ -26,8 +26,6 @@ pub(super) struct Html<'o> {
     output: &'o mut Output,
     /// Whether outputs are not shortened.
     full: bool,
-    /// A command whose output may follow.
-    open: Option<Item>,
     /// Whether the page has begun.
     has_begun: bool,
     /// Whether the section of a turn is open.
@@ -38,7 +36,7 @@ pub(super) struct Html<'o> {
 
 impl Html<'_> {
     pub(super) fn new(output: &mut Output, full: bool) -> Html<'_> {
-        Html { output, full, open: None, has_begun: false, in_turn: false, prefix: String::new() }
+        Html { output, full, has_begun: false, in_turn: false, prefix: String::new() }
     }
 
     fn put(&mut self, text: &str) -> Result<()> {
@@ -109,8 +107,7 @@ impl Html<'_> {
             };
             self.put(&format!("<section{id}{class}><h2>{title} <small>{figures}</small></h2>"))?;
         }
-        block.items.iter().try_for_each(|item| self.item(item))?;
-        self.close("")?;
+        prose::with_results(&block.items).try_for_each(|(item, result)| self.item(item, result))?;
         if let Some(turn) = block.turn.as_ref().filter(|_| !block.is_first) {
             let state = prose::state(turn).unwrap_or("completed");
             let tokens = prose::tokens(turn.tokens.as_ref());
@@ -133,10 +130,10 @@ impl Html<'_> {
         }
     }
 
-    fn close(&mut self, output: &str) -> Result<()> {
-        let Some(item) = self.open.take() else { return Ok(()) };
-        let Some(head) = prose::headline(&item) else { return Ok(()) };
-        let id = self.id(&item);
+    /// Prints a command or a call, with its output.
+    fn deed(&mut self, item: &Item, output: &str) -> Result<()> {
+        let Some(head) = prose::headline(item) else { return Ok(()) };
+        let id = self.id(item);
         let class = if head.is_failed { " class=\"failed\"" } else { "" };
         let first = head.subject.lines().next().unwrap_or_default();
         let is_long = head.subject.len() > first.len();
@@ -162,12 +159,8 @@ impl Html<'_> {
         self.put(&format!("<details{id}><summary>{summary}</summary>{texts}</details>"))
     }
 
-    fn item(&mut self, item: &Item) -> Result<()> {
+    fn item(&mut self, item: &Item, result: Option<&str>) -> Result<()> {
         let text = item.text.as_deref().unwrap_or_default();
-        if item.role == Role::Output && self.open.is_some() {
-            return self.close(text);
-        }
-        self.close("")?;
         let id = self.id(item);
         let body = escaped(&visible(text.trim_end()));
         match (&item.detail, item.role) {
@@ -189,13 +182,7 @@ impl Html<'_> {
                 self.put(&format!("<details{id}{open}><summary>{verb}</summary><pre>{body}</pre></details>"))
             }
             (Detail::Command { .. } | Detail::Script { .. } | Detail::Tool { .. }, _) => {
-                let output = prose::result(item).map(str::to_owned);
-                self.open = Some(item.clone());
-                match output {
-                    Some(output) => self.close(&output),
-                    None if item.role == Role::Command => Ok(()),
-                    None => self.close(""),
-                }
+                self.deed(item, result.unwrap_or_default())
             }
             (_, Role::Output) => {
                 let text = escaped(&visible(&shortened(text, self.full)));

@@ -108,8 +108,6 @@ pub(super) struct Markdown<'o> {
     pub(super) output: &'o mut Output,
     /// Whether outputs are not shortened.
     pub(super) full: bool,
-    /// A command whose output may follow.
-    pub(super) open: Option<Item>,
 }
 
 impl Markdown<'_> {
@@ -158,8 +156,7 @@ impl Markdown<'_> {
             let anchor = anchor.map_or_else(String::new, |number| format!(" <a id=\"t{number}\"></a>"));
             self.put(&format!("## {name}{state}{late}{undone}{anchor}\n"))?;
         }
-        block.items.iter().try_for_each(|item| self.item(item))?;
-        self.close("")?;
+        prose::with_results(&block.items).try_for_each(|(item, result)| self.item(item, result))?;
         // The heading of a long turn was printed before its end was known.
         if let Some(turn) = block.turn.as_ref().filter(|_| !block.is_first) {
             let state = prose::state(turn).unwrap_or("completed");
@@ -175,10 +172,9 @@ impl Markdown<'_> {
         }
     }
 
-    /// Prints the command that waits for its output.
-    fn close(&mut self, output: &str) -> Result<()> {
-        let Some(item) = self.open.take() else { return Ok(()) };
-        let Some(head) = prose::headline(&item) else { return Ok(()) };
+    /// Prints a command or a call, with its output.
+    fn deed(&mut self, item: &Item, output: &str) -> Result<()> {
+        let Some(head) = prose::headline(item) else { return Ok(()) };
         let mut lines = head.subject.lines();
         let first = lines.next().unwrap_or_default();
         let rest = head.subject[first.len()..].trim_matches('\n');
@@ -203,12 +199,8 @@ impl Markdown<'_> {
         self.put("</details>\n")
     }
 
-    fn item(&mut self, item: &Item) -> Result<()> {
+    fn item(&mut self, item: &Item, result: Option<&str>) -> Result<()> {
         let text = item.text.as_deref().unwrap_or_default();
-        if item.role == Role::Output && self.open.is_some() {
-            return self.close(text);
-        }
-        self.close("")?;
         match (&item.detail, item.role) {
             (Detail::Message { images, .. }, Role::User) => {
                 let lines: Vec<String> =
@@ -234,13 +226,7 @@ impl Markdown<'_> {
                 ))
             }
             (Detail::Command { .. } | Detail::Script { .. } | Detail::Tool { .. }, _) => {
-                let output = prose::result(item).map(str::to_owned);
-                self.open = Some(item.clone());
-                match output {
-                    Some(output) => self.close(&output),
-                    None if item.role == Role::Command => Ok(()),
-                    None => self.close(""),
-                }
+                self.deed(item, result.unwrap_or_default())
             }
             (_, Role::Output) => self.put(&fenced(&shortened(text, self.full))),
             (Detail::Patch { files, failed: false }, _) => {

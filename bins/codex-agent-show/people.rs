@@ -3,13 +3,15 @@
 use codex_agent_shared::config;
 use codex_agent_shared::error::Result;
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::record::{Id, Session};
+use codex_agent_shared::record::Session;
+use codex_agent_shared::reference;
 use codex_agent_shared::terminal::{Look, columns, is_terminal, painted};
 use codex_agent_shared::text::{cell, counted, harmless, path_cell, width};
 use codex_agent_shared::time::Timestamp;
+use codex_agent_shared::transcript::stats::Sums;
 use codex_agent_shared::transcript::{Detail, Item, Role, Turn, TurnError};
 
-use super::blocks::{Block, Sums};
+use super::blocks::Block;
 use super::early::Early;
 use super::prose;
 
@@ -49,13 +51,12 @@ pub(super) struct Page<'o> {
     output: &'o mut Output,
     /// The inherited turns that were not shown, from the first to the last.
     folded: Option<(u64, u64)>,
-    /// The session that a fork was forked from.
-    parent: Option<String>,
+    session: Session<'static>,
     /// A script whose deeds may follow, which take its place.
     script: Option<Item>,
     early: Early,
-    /// The session whose title is not printed yet, and whether it follows another one.
-    begun: Option<(Session<'static>, bool)>,
+    /// Whether the session follows another one, until its title is printed.
+    begun: Option<bool>,
     /// Whether inherited turns are shown.
     pub(super) shows_inherited: bool,
 }
@@ -66,7 +67,7 @@ impl Page<'_> {
             style,
             output,
             folded: None,
-            parent: None,
+            session: Session::default(),
             script: None,
             early: Early::new(),
             begun: None,
@@ -82,13 +83,14 @@ impl Page<'_> {
     /// Begins a session. Its title is printed before its first turn.
     pub(super) fn session(&mut self, session: &Session<'static>, is_further: bool) {
         self.folded = None;
-        self.parent = session.forked_from.flatten().map(Id::short);
-        self.begun = Some((session.clone(), is_further));
+        self.session = session.clone();
+        self.begun = Some(is_further);
     }
 
     /// Prints the title and the place of the session, unless they are printed.
     fn title(&mut self) -> Result<()> {
-        let Some((session, is_further)) = self.begun.take() else { return Ok(()) };
+        let Some(is_further) = self.begun.take() else { return Ok(()) };
+        let session = self.session.clone();
         if is_further {
             self.output.text(b"", b"\n")?;
         }
@@ -159,7 +161,8 @@ impl Page<'_> {
     pub(super) fn unfold(&mut self) -> Result<()> {
         let Some((first, last)) = self.folded.take() else { return Ok(()) };
         let which = if first == last { format!("turn {first}") } else { format!("turns {first} to {last}") };
-        let from = self.parent.as_ref().map_or_else(String::new, |parent| format!(" from {parent}"));
+        let parent = reference::parent_of(&self.session);
+        let from = parent.map_or_else(String::new, |parent| format!(" from {}", parent.short()));
         self.put(&format!("{which}{from} (--inherited)"), Look::Dim)
     }
 
@@ -374,9 +377,10 @@ impl Page<'_> {
         if sums.duration_ms > 0 {
             parts.push(prose::duration(sums.duration_ms));
         }
-        if sums.tokens > 0 {
-            let more = if sums.is_unknown { "+" } else { "" };
-            parts.push(format!("{}{more} tokens", prose::short_number(sums.tokens)));
+        let tokens = sums.tokens.map_or(0, |tokens| tokens.input.saturating_add(tokens.output));
+        if tokens > 0 {
+            let more = if sums.unknown_turns > 0 { "+" } else { "" };
+            parts.push(format!("{}{more} tokens", prose::short_number(tokens)));
         }
         let mut text = parts.join(", ");
         if undone > 0 {

@@ -211,6 +211,20 @@ pub(super) fn result(item: &Item) -> Option<&str> {
     }
 }
 
+/// The items, each with the text of its result: a command with the output behind it, a call with its own.
+pub(super) fn with_results(items: &[Item]) -> impl Iterator<Item = (&Item, Option<&str>)> {
+    let mut left = items.iter().peekable();
+    std::iter::from_fn(move || {
+        let item = left.next()?;
+        let text = match item.role {
+            Role::Command => left.next_if(|next| next.role == Role::Output).and_then(result),
+            Role::Output => None,
+            _ => result(item),
+        };
+        Some((item, text))
+    })
+}
+
 /// Whether an item is something that a script did, so that the script needs no line.
 pub(super) fn is_deed(item: &Item) -> bool {
     !matches!(item.role, Role::User | Role::Assistant | Role::Reasoning | Role::Script | Role::Compaction)

@@ -1,15 +1,12 @@
 //! The sessions, turns and items that the operands name.
 
 use std::collections::HashSet;
-use std::io::stdin;
-use std::path::Path;
 
 use codex_agent_shared::codex::index::Index;
-use codex_agent_shared::codex::rollout::{self, Depth};
 use codex_agent_shared::error::{Error, Result, warn};
 use codex_agent_shared::query::{Archived, Filter, Query};
-use codex_agent_shared::record::{Id, Session};
-use codex_agent_shared::reference::{self, Address, Input, Inputs};
+use codex_agent_shared::record::{Id, RawRecord, Session};
+use codex_agent_shared::reference::{self, Address};
 
 use super::Args;
 
@@ -59,12 +56,7 @@ fn find(index: &mut Index, text: &str) -> Result<Target> {
             _ => (session, Some(turn.to_owned()), item),
         },
     };
-    let mut session = reference::resolve(index, reference)?;
-    // Only its rollout has the session that a fork was forked from.
-    if let Some(path) = session.rollout_path.as_deref().filter(|_| session.forked_from.is_none()) {
-        session.forked_from =
-            rollout::head(Path::new(path), Depth::Start).ok().map(|head| head.meta.forked_from);
-    }
+    let session = reference::resolve(index, reference)?;
     Ok(Target { session, turn, item })
 }
 
@@ -87,7 +79,13 @@ pub(super) fn find_all(args: &Args, index: &mut Index) -> Result<Vec<Target>> {
             targets.push(find(index, operand)?);
         }
         if reference::reads_stdin(&args.operands)? {
-            read_stdin(index, &mut targets)?;
+            let address = |record: &RawRecord| {
+                serde_json::from_str(record.text.get()).ok().map(|Place { address }| address)
+            };
+            reference::each_of_stdin(address, &mut |text| {
+                targets.push(find(index, text)?);
+                Ok(())
+            })?;
         }
     }
     match args.own.subagents {
@@ -100,23 +98,6 @@ pub(super) fn find_all(args: &Args, index: &mut Index) -> Result<Vec<Target>> {
 #[derive(serde::Deserialize)]
 struct Place {
     address: String,
-}
-
-fn read_stdin(index: &mut Index, targets: &mut Vec<Target>) -> Result<()> {
-    let mut inputs = Inputs::new("stdin", stdin().lock());
-    while let Some(next) = inputs.next() {
-        let (line, input) = next.map_err(|failure| failure.error)?;
-        let text = match input {
-            Input::Text(text) => text,
-            Input::Record(record) => record.id.unwrap_or_default(),
-            Input::Other(record) => match serde_json::from_str::<Place>(record.text.get()) {
-                Ok(Place { address }) => address,
-                Err(_) => continue,
-            },
-        };
-        targets.push(find(index, &text).map_err(|error| error.within(format_args!("stdin:{line}")))?);
-    }
-    Ok(())
 }
 
 /// The targets, and behind each its subagents with theirs, the oldest first.

@@ -1,7 +1,6 @@
 //! codex-agent-stats: count the tokens and turns of Codex sessions.
 
 use std::collections::HashMap;
-use std::io::stdin;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +15,7 @@ use codex_agent_shared::error::{Error, Exit, Result, note, reason, warn};
 use codex_agent_shared::group::Groups;
 use codex_agent_shared::query::{Archived, Query};
 use codex_agent_shared::record::{Field, Id, Session};
-use codex_agent_shared::reference::{self, Input, Inputs};
+use codex_agent_shared::reference;
 use codex_agent_shared::text::counted;
 use codex_agent_shared::transcript::stats::{By, Place, Stats};
 use codex_agent_shared::transcript::{Options, Reader, Record};
@@ -162,17 +161,10 @@ fn find_sessions(args: &Args, index: &mut Index) -> Result<Vec<Session<'static>>
         sessions.push(reference::resolve(index, operand)?);
     }
     if args.operands.iter().any(|operand| operand == "-") {
-        let mut inputs = Inputs::new("stdin", stdin().lock());
-        while let Some(next) = inputs.next() {
-            let (line, input) = next.map_err(|failure| failure.error)?;
-            let text = match input {
-                Input::Text(text) => text,
-                Input::Record(record) => record.id.unwrap_or_default(),
-                Input::Other(_) => continue,
-            };
-            let place = |error: Error| error.within(format_args!("stdin:{line}"));
-            sessions.push(reference::resolve(index, &text).map_err(place)?);
-        }
+        reference::each_of_stdin(|_| None, &mut |text| {
+            sessions.push(reference::resolve(index, text)?);
+            Ok(())
+        })?;
     }
     let mut seen = std::collections::HashSet::new();
     sessions.retain(|session| seen.insert(session.id));

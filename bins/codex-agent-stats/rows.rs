@@ -6,7 +6,7 @@ use codex_agent_shared::error::Result;
 use codex_agent_shared::output::{Listing, Rows, Shape};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::terminal::{Cell, Look, Table};
-use codex_agent_shared::text::path_cell;
+use codex_agent_shared::text::{path_cell, thousands};
 use codex_agent_shared::time::Timestamp;
 use codex_agent_shared::transcript::Tokens;
 use codex_agent_shared::transcript::stats::{By, Stats, StatsRecord, Sums};
@@ -17,18 +17,7 @@ const BAR: usize = 20;
 /// A number with a mark between thousands; with `+` if it is a lower bound.
 fn number(count: Option<i64>, is_least: bool) -> String {
     let Some(count) = count else { return "?".to_owned() };
-    let digits = count.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 && digit != '-' {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    if is_least {
-        out.push('+');
-    }
-    out
+    thousands(count) + if is_least { "+" } else { "" }
 }
 
 fn total(sums: &Sums) -> i64 {

@@ -384,6 +384,15 @@ fn visible_first(found: Vec<Session<'static>>) -> Vec<Session<'static>> {
     if found.iter().any(is_visible) { found.into_iter().filter(is_visible).collect() } else { found }
 }
 
+/// The session that a session was forked from, which only its rollout has if the index did not read that.
+#[doc(hidden)]
+pub fn parent_of(session: &Session<'_>) -> Option<Id> {
+    session.forked_from.unwrap_or_else(|| {
+        let path = session.rollout_path.as_deref()?;
+        rollout::head(Path::new(path), rollout::Depth::Start).ok()?.meta.forked_from
+    })
+}
+
 /// The session that was given a name, if the others with this name are its forks: a fork keeps the name of its parent
 /// (Codex 0.169).
 fn originals(name: &str, found: Vec<Session<'static>>) -> Vec<Session<'static>> {
@@ -391,13 +400,7 @@ fn originals(name: &str, found: Vec<Session<'static>>) -> Vec<Session<'static>> 
     if found.len() < 2 || !all_named {
         return found;
     }
-    let is_fork = |session: &Session<'_>| {
-        let parent = session.forked_from.unwrap_or_else(|| {
-            let path = session.rollout_path.as_deref()?;
-            rollout::head(Path::new(path), rollout::Depth::Start).ok()?.meta.forked_from
-        });
-        parent.is_some()
-    };
+    let is_fork = |session: &Session<'_>| parent_of(session).is_some();
     let (forks, originals): (Vec<_>, Vec<_>) = found.into_iter().partition(is_fork);
     if originals.len() != 1 {
         return originals.into_iter().chain(forks).collect();
@@ -463,6 +466,27 @@ impl<R: Read> Inputs<R> {
     }
 }
 
+/// Passes on each reference of standard input: the id of a session record, a JSON string, a line up to its first TAB, and
+/// what `other` finds in a record of another type. Errors name the line.
+#[doc(hidden)]
+pub fn each_of_stdin(
+    other: fn(&RawRecord) -> Option<String>,
+    take: &mut dyn FnMut(&str) -> Result<()>,
+) -> Result<()> {
+    let mut inputs = Inputs::new("stdin", io::stdin().lock());
+    while let Some(next) = inputs.next() {
+        let (line, input) = next.map_err(|failure| failure.error)?;
+        let text = match input {
+            Input::Text(text) => Some(text),
+            Input::Record(record) => Some(record.id.unwrap_or_default()),
+            Input::Other(record) => other(&record),
+        };
+        let taken = text.map_or(Ok(()), |text| take(&text));
+        taken.map_err(|error| error.within(format_args!("stdin:{line}")))?;
+    }
+    Ok(())
+}
+
 /// Whether references come from standard input: an operand is `-`, or there is no operand and standard input is not
 /// a terminal. No operand on a terminal is bad usage.
 pub fn reads_stdin(operands: &[String]) -> Result<bool> {
@@ -482,17 +506,11 @@ pub fn resolve_all(index: &mut Index, operands: &[String], harm: &str) -> Result
     if !reads_stdin {
         return Ok(sessions);
     }
-    let mut inputs = Inputs::new("stdin", io::stdin().lock());
-    while let Some(next) = inputs.next() {
-        let (line, input) = next.map_err(|failure| failure.error.hint(harm))?;
-        let text = match input {
-            Input::Text(text) => text,
-            Input::Record(record) => record.id.unwrap_or_default(),
-            Input::Other(_) => continue,
-        };
-        let place = |error: Error| error.within(format_args!("stdin:{line}")).hint(harm);
-        sessions.push(resolve_to_act(index, &text).map_err(place)?);
-    }
+    let read = each_of_stdin(|_| None, &mut |text| {
+        sessions.push(resolve_to_act(index, text)?);
+        Ok(())
+    });
+    read.map_err(|error| error.hint(harm))?;
     Ok(sessions)
 }
 

@@ -224,6 +224,20 @@ pub fn counted<N: Display + From<u8> + PartialEq>(count: N, noun: &str) -> Strin
     format!("{count} {noun}{}", if count == N::from(1) { "" } else { "s" })
 }
 
+/// A number with a comma between thousands.
+#[doc(hidden)]
+pub fn thousands(number: i64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) && digit.is_ascii_digit() && !out.ends_with('-') {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// The word in the quotes that a POSIX shell needs. A shell has no word with a NUL, which is left out.
 #[doc(hidden)]
 pub fn quoted(word: &str) -> String {

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::Selection;
 use super::flags::Args;
+use crate::codex::index::Index;
 use crate::error::{Error, Exit, Result, program, reason};
 use crate::plugin::sibling;
 use crate::query::Query;
@@ -51,7 +52,7 @@ impl<O, J> Args<O, J> {
 
     /// The sessions that the flags select, if there are several.
     fn choice_of_several(&self) -> Result<Option<Choice>> {
-        let ids = self.matches(&[])?;
+        let ids = self.matches(&mut self.common.index()?, &[])?;
         Ok((ids.len() > 1).then(|| Choice { args: Vec::new(), ids: Some(ids) }))
     }
 
@@ -71,7 +72,7 @@ impl<O, J> Args<O, J> {
         if words.is_empty() {
             return Ok(None);
         }
-        if self.matches(&words)?.is_empty() {
+        if self.matches(&mut index, &words)?.is_empty() {
             if self.common.selection.is_given() {
                 self.common.selection.filter.words = words;
                 self.operands.clear();
@@ -86,13 +87,12 @@ impl<O, J> Args<O, J> {
     }
 
     /// The ids of the sessions that the flags select and that have the words, the best answers first.
-    fn matches(&self, words: &[String]) -> Result<Vec<String>> {
-        let mut index = self.common.index()?;
-        let mut filter = self.common.selection.filter(&mut index)?;
+    fn matches(&self, index: &mut Index, words: &[String]) -> Result<Vec<String>> {
+        let mut filter = self.common.selection.filter(index)?;
         filter.words.extend_from_slice(words);
         let mut ids = Vec::new();
         let query = Query { filter, fields: vec![Field::Id], ..Query::default() };
-        search(&mut index, &query, &mut |session| {
+        search(index, &query, &mut |session| {
             ids.extend(session.id.map(|id| id.to_string()));
             Ok(())
         })?;

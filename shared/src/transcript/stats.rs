@@ -56,6 +56,17 @@ pub struct Sums {
 }
 
 impl Sums {
+    /// The sums of one turn.
+    pub fn of(turn: &Turn) -> Sums {
+        Sums {
+            sessions: 0,
+            turns: 1,
+            duration_ms: turn.duration_ms.unwrap_or(0),
+            tokens: turn.tokens,
+            unknown_turns: u64::from(turn.tokens.is_none()),
+        }
+    }
+
     /// Adds other sums.
     pub fn add(&mut self, other: &Sums) {
         self.sessions += other.sessions;
@@ -122,12 +133,8 @@ impl Stats {
     pub fn add(&mut self, turn: &Turn, place: &Place<'_>) {
         let (at, model) = (turn.started_at.or(turn.completed_at), turn.model.as_deref());
         if self.counts(at) {
-            let sums = Sums {
-                turns: 1,
-                duration_ms: turn.duration_ms.unwrap_or(0),
-                unknown_turns: u64::from(turn.tokens.is_none()),
-                ..Sums::default()
-            };
+            // The tokens are those of the answers, which may be of other days.
+            let sums = Sums { tokens: None, ..Sums::of(turn) };
             self.sums.entry(self.key(place, at, model)).or_default().add(&sums);
         }
         for answer in &turn.answers {

@@ -1,5 +1,5 @@
-//! The run that a command without RUN means. The command of another day or of another directory, typed by habit, sends
-//! prompts that nobody wants: the user is asked, and where nothing can be asked, the command is refused.
+//! The run that a command without RUN means. A command of another day or of another directory, typed by habit, would send
+//! unwanted prompts: the user is asked, and without a terminal the command is refused.
 
 use std::path::Path;
 

@@ -22,7 +22,7 @@ impl NextCommands {
     pub fn for_run(dir: &RunDir) -> NextCommands {
         let name = dir.short_name();
         NextCommands {
-            resume: continue_command(dir),
+            resume: format!("codex-agent run continue {name}"),
             retry: format!("codex-agent run retry {name}"),
             answers: format!("codex-agent run log {name} --answers"),
         }
