@@ -3,15 +3,18 @@
 use std::collections::HashSet;
 use std::io;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
-use codex_agent_shared::cli::{self, Command, Completes, Tool, filters, flags};
+use codex_agent_shared::cli::{self, Command, Completes, Takes, Tool, Value, filters, flags};
+use codex_agent_shared::codex::files::Files;
 use codex_agent_shared::codex::index::Index;
-use codex_agent_shared::error::{Error, Exit, Result, note, warn, warn_of};
+use codex_agent_shared::error::{Error, Exit, Result, note, reason, warn, warn_of};
 use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::query::{Archived, Filter, Needs, Query, Sort};
 use codex_agent_shared::record::{Field, Id, MergedRecord, RawRecord, Session};
 use codex_agent_shared::reference::{self, Input, Inputs};
 use codex_agent_shared::text::lowered;
+use codex_agent_shared::transcript::search::{Case, Found, Pattern, Search, Syntax, in_order, threads};
 
 /// The arguments of this tool alone.
 #[derive(Default)]
@@ -19,13 +22,29 @@ struct Own {
     words: bool,
     last: bool,
     one: bool,
+    said: Vec<String>,
 }
 
 type Args = cli::Args<Own>;
 type Flag = cli::Flag<Args>;
 
-fn search_flags() -> [Flag; 3] {
+fn search_flags() -> [Flag; 4] {
     [
+        Flag::new(
+            "said",
+            Takes::Text("WORDS"),
+            "select only sessions in which all of these words were said",
+            |args: &mut Args, value: Value| {
+                let text = value.text()?;
+                let words = args.own.said.len();
+                args.own.said.extend(text.split_whitespace().map(str::to_owned));
+                match args.own.said.len() > words {
+                    true => Ok(()),
+                    false => Err(Error::usage(format!("invalid value '{text}': the words are missing"))),
+                }
+            },
+        )
+        .more("The messages of the user and the model are searched, in the rollouts; each word may be in another message, and inside a longer word. Upper and lower case are not distinguished. codex-agent-grep(1) prints the messages."),
         Flag::switch(
             "words",
             "search for every operand as a word, never as a reference",
@@ -47,7 +66,7 @@ fn tool() -> Tool {
     Tool::ours("codex-agent-find")
         .description([
             "First, the operands are read as references to sessions. A reference is an id, the beginning or the end of an id, a name, @ for the newest session of the current directory, @@ for the newest session of any directory, or the path of a rollout; codex-agent(7) has the complete grammar. If every operand is a reference, the sessions are printed in the order of the operands. If an operand is a part of several ids, all of these sessions are printed, unless --one is given.",
-            "If an operand is not a reference, all operands are searched for as words: a session is printed if each word occurs, also inside a longer word, in its name, title, first message, working directory or branch. Transcripts are not searched. Upper and lower case are not distinguished. A word of four or more hex digits, such as cafe, may be a part of an id and a word: the sessions with such an id are printed first, and then those with the word. With --words it is only a word, and id:cafe is only a part of an id.",
+            "If an operand is not a reference, all operands are searched for as words: a session is printed if each word occurs, also inside a longer word, in its name, title, first message, working directory or branch. Transcripts are searched only with --said. Upper and lower case are not distinguished. A word of four or more hex digits, such as cafe, may be a part of an id and a word: the sessions with such an id are printed first, and then those with the word. With --words it is only a word, and id:cafe is only a part of an id.",
             "The sessions that have the words in better places are printed first: a word in the name or the beginning of the title (100 characters) is better than one in the rest of the title or the first message, and this is better than one in the directory or the branch. Of equally good sessions the newest is first. With --sort, the sessions are sorted by that key alone. On a terminal the words are highlighted, and for a word that the name or title does not show, the field with the word is printed behind the title.",
             "If an operand is '-', or if there is no operand and standard input is not a terminal, references are read from standard input: session records, JSON strings, or lines up to their first TAB. If there are words besides '-', only those sessions of the input are printed that have all of the words. With --json, a session of the input is printed with the current values of its known fields and with its unknown fields unchanged, and records of other types are printed unchanged. The order of the input is kept, unless --sort is given.",
             "The filters are those of codex-agent-ls(1), and apply to references, words and standard input. On a terminal, operands may be omitted if there is a filter.",
@@ -108,6 +127,7 @@ fn run(args: Args) -> Result<Exit> {
     }
     let selection = &args.common.selection;
     let reads = match reference::reads_stdin(&args.operands) {
+        _ if !args.own.said.is_empty() && args.operands.is_empty() => false,
         Err(_) if selection.is_given() => false,
         other => other.map_err(|_| {
             Error::usage("a reference to a session, or a word to search for, is missing")
@@ -120,7 +140,7 @@ fn run(args: Args) -> Result<Exit> {
     let mut index = args.common.index()?;
     let mut filter = selection.filter(&mut index)?;
     filter.words = operands.iter().map(|word| lowered(word).into_owned()).collect();
-    let mut finder = Finder::new(&args, shape);
+    let mut finder = Finder::new(&args, shape)?;
     finder.rows.highlight(&filter.words);
     if reads {
         return finder.filter_stdin(&mut index, filter);
@@ -184,6 +204,24 @@ fn unmatched<'o>(index: &mut Index, operands: &[&'o str]) -> Result<Vec<&'o str>
     Ok(unmatched)
 }
 
+/// Whether words were said in a session.
+fn has_said(said: &Search, files: &Files, session: &Session<'_>) -> std::result::Result<bool, String> {
+    let Some(id) = session.id else { return Ok(false) };
+    let mut has = false;
+    let searched = said.search(files, id, session.rollout_path.as_deref(), &mut |_| {
+        has = true;
+        false
+    });
+    match searched {
+        Ok(_) => Ok(has),
+        // A session without a rollout has no transcript.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => {
+            Err(format!("cannot search the transcript of session '{id}': {}; skipped", reason(&error)))
+        }
+    }
+}
+
 fn quote(word: &&str) -> String {
     format!("'{word}'")
 }
@@ -210,11 +248,17 @@ struct Finder<'a> {
     unmatched: Vec<&'a str>,
     /// The words that were searched for.
     searched: Vec<&'a str>,
+    /// The words that must have been said.
+    said: Option<Search>,
 }
 
 impl<'a> Finder<'a> {
-    fn new(args: &'a Args, shape: Shape) -> Finder<'a> {
-        Finder {
+    fn new(args: &'a Args, shape: Shape) -> Result<Finder<'a>> {
+        let syntax = Syntax { is_literal: true, case: Case::Insensitive, ..Syntax::default() };
+        let said: Vec<Pattern> =
+            args.own.said.iter().map(|word| Pattern::new(word, syntax)).collect::<Result<_>>()?;
+        Ok(Finder {
+            said: (!said.is_empty()).then(|| Search::new(said).needs_all(true)),
             args,
             rows: Sessions::new(shape),
             collected: Vec::new(),
@@ -225,7 +269,7 @@ impl<'a> Finder<'a> {
             exit: Exit::Done,
             unmatched: Vec::new(),
             searched: Vec::new(),
-        }
+        })
     }
 
     /// On a terminal, the places in which a search found nothing.
@@ -240,7 +284,7 @@ impl<'a> Finder<'a> {
             _ => format!(", and {} as parts of ids", hex.join(", ")),
         };
         note(format_args!(
-            "names, titles, first messages, directories and branches were searched{ids}; transcripts are not searched"
+            "names, titles, first messages, directories and branches were searched{ids}; --said WORDS searches transcripts"
         ));
     }
 
@@ -263,6 +307,12 @@ impl<'a> Finder<'a> {
         let selection = &self.args.common.selection;
         let mut query = self.query(filter);
         let (sort, last) = (selection.sort, self.args.own.last);
+        if let Some(said) = self.said.take() {
+            query.sort = sort.unwrap_or_default();
+            let found = self.search_said(index, &query, &said);
+            self.said = Some(said);
+            return found;
+        }
         if last {
             query.limit = Some(1);
         } else if !self.args.own.one {
@@ -275,6 +325,49 @@ impl<'a> Finder<'a> {
             true => index.list(&query, &mut add).map(drop),
             false => reference::search(index, &query, &mut add).map(drop),
         }
+    }
+
+    /// As [`Finder::search`], where words must have been said: the transcripts of the found sessions are searched beside.
+    fn search_said(&mut self, index: &mut Index, query: &Query, said: &Search) -> Result<()> {
+        let home = index.home().path().to_owned();
+        let files = OnceLock::new();
+        let is_ranked = self.args.common.selection.sort.is_none() && !self.args.own.last;
+        in_order(
+            threads(),
+            |add| {
+                let mut is_over = false;
+                let mut take = |session: &Session<'_>| {
+                    is_over = is_over || !add(session.clone().into_owned());
+                    Ok(())
+                };
+                match is_ranked {
+                    true => reference::search(index, query, &mut take).map(drop),
+                    false => index.list(query, &mut take).map(drop),
+                }
+            },
+            |_, session, _: &mut dyn FnMut((), usize) -> bool| {
+                let files = files.get_or_init(|| Files::walk(&home));
+                let has = has_said(said, files, &session);
+                (session, has)
+            },
+            |_, found| {
+                let Found::End((session, has)) = found else { return Ok(true) };
+                if self.reports(has) {
+                    self.add(session, None)?;
+                }
+                Ok(!(self.args.own.last && !self.collected.is_empty())
+                    && (self.collects() || !self.is_full()))
+            },
+        )
+    }
+
+    /// Whether a session has what must have been said; an error is reported.
+    fn reports(&mut self, has: std::result::Result<bool, String>) -> bool {
+        has.unwrap_or_else(|message| {
+            warn(message);
+            self.exit = Exit::Trouble;
+            false
+        })
     }
 
     /// Adds the sessions of references, and those that have hex digits as words.
@@ -292,7 +385,9 @@ impl<'a> Finder<'a> {
         };
         let part = operands.iter().zip(&found).find(is_part).map(|(operand, _)| *operand);
         for session in found.into_iter().flatten() {
-            if let Some(session) = self.accepted(index, session, &named)? {
+            if let Some(session) = self.accepted(index, session, &named)?
+                && self.has_said(index, &session)
+            {
                 self.add(session, None)?;
             }
         }
@@ -331,6 +426,13 @@ impl<'a> Finder<'a> {
             Ok(())
         })?;
         Ok(accepted)
+    }
+
+    /// Whether the words that must have been said were said in a session.
+    fn has_said(&mut self, index: &mut Index, session: &Session<'_>) -> bool {
+        let Some(said) = &self.said else { return true };
+        let has = has_said(said, index.files(), session);
+        self.reports(has)
     }
 
     /// Adds a session, with its record of standard input if it was read from one.
@@ -405,7 +507,9 @@ impl<'a> Finder<'a> {
                     continue;
                 }
             };
-            if let Some(session) = accepted {
+            if let Some(session) = accepted
+                && self.has_said(index, &session)
+            {
                 self.add(session, record)?;
             }
         }

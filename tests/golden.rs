@@ -111,6 +111,7 @@ fn sessions(all: &mut Recording) {
         all.add(&world, &world.ok(&["codex-agent-show", id, "--json", "--undone"]));
     }
     all.add(&world, &world.ok(&["codex-agent-stats", "--json", "--by", "day,model"]));
+    all.add(&world, &world.ok(&["codex-agent-grep", "--json", "[a-z]", "--in", "all"]));
     let world = World::with_home("0.169.0");
     let odd = "home/.codex/sessions/2026/11/22/rollout-2026-11-22T10-50-59-01a202e0-ffff-7000-8000-000000000000.jsonl";
     world.write(odd, "not a rollout\n");

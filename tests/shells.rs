@@ -97,7 +97,7 @@ const OFFERS: &[(&str, &[&str], &[&str])] = &[
 /// Lines that TAB completes without a question, and what becomes of them.
 const COMPLETED: [(&str, &str); 17] = [
     ("codex-agent tod", "codex-agent today "),
-    ("codex-agent gr", "codex-agent group "),
+    ("codex-agent gro", "codex-agent group "),
     ("codex-agent find logi", "codex-agent find login\\ work "),
     ("codex-agent-find cd6d", "codex-agent-find cd6d1b0c "),
     ("codex-agent-ls --archived=", "codex-agent-ls --archived=only "),

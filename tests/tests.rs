@@ -20,6 +20,7 @@ mod fake;
 mod find;
 mod fork;
 mod golden;
+mod grep;
 mod group;
 mod layers;
 mod library;

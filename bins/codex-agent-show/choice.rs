@@ -35,13 +35,7 @@ fn ranges(text: &str) -> Result<Vec<Range>> {
 
 /// Parses roles with commas between them.
 pub(super) fn parse_roles(value: Value) -> Result<Vec<Role>> {
-    let text = value.text()?;
-    let role = |word: &str| Role::ALL.into_iter().find(|role| role.word() == word.trim());
-    text.split(',').map(role).collect::<Option<_>>().ok_or_else(|| {
-        let roles: Vec<&str> = Role::ALL.iter().map(|role| role.word()).collect();
-        Error::usage(format!("invalid value '{text}': expected roles with commas between them"))
-            .hint(format!("roles: {}", roles.join(" ")))
-    })
+    Role::parse_list(&value.text()?)
 }
 
 /// The turns and items that are shown.

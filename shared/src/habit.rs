@@ -63,8 +63,8 @@ const WORDS: &[(&str, &str, &str, &str)] = &[
         "show REF|run log ?RUN|queue show NAME|group show NAME",
         "",
     ),
-    ("find", "search lookup query where locate rg", "find WORD", ""),
-    ("", "grep ag ack", "find WORD", "no tool searches transcripts yet"),
+    ("find", "lookup query where locate", "find WORD|grep PATTERN", ""),
+    ("grep", "search rg ag ack said", "grep PATTERN|find WORD", ""),
     ("stats", "usage cost tokens count report analytics", "stats|status", ""),
     (
         "",
@@ -128,6 +128,7 @@ const EFFECTS: &[(&str, &str)] = &[
     ("ls --check", "compares the database of Codex with its rollouts"),
     ("ls --under DIR", "lists the sessions of a directory"),
     ("find WORD", "searches titles, names, first messages, directories and branches"),
+    ("grep PATTERN", "searches transcripts"),
     ("show REF", "prints the transcript of a session"),
     ("stats", "counts tokens and turns by day, project, model or session"),
     ("pick", "lets you choose sessions on a terminal"),

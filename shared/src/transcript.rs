@@ -39,6 +39,7 @@
 //! | 4 | `tail` | the last turns of a file, from its end |
 //! | 5 | `responses` | lines of the model |
 //! | 6 | `reader` | the records of a transcript |
+//! | 7 | [`search`] | the items that match a pattern |
 
 mod chain;
 mod events;
@@ -49,6 +50,7 @@ mod parse;
 mod reader;
 mod record;
 mod responses;
+pub mod search;
 mod state;
 pub mod stats;
 mod tail;

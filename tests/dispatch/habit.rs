@@ -102,7 +102,7 @@ fn commands_of_other_programs_are_answered_with_the_tool_that_does_the_same() {
         (&["list"], "'codex-agent ls' lists sessions"),
         (&["log", "--oneline"], "'codex-agent ls' lists sessions"),
         (&["branch"], "'codex-agent ls --branch NAME'"),
-        (&["grep", "x"], "no tool searches transcripts yet"),
+        (&["ack", "x"], "'codex-agent grep PATTERN' searches transcripts"),
         (&["tokens"], "codex-agent stats"),
         (&["help", "log"], "'codex-agent ls' lists sessions"),
         (&["retry"], "'codex-agent run retry' does the failed jobs of a run again"),
@@ -126,13 +126,13 @@ fn an_external_tool_or_an_alias_of_such_a_name_is_run() {
     world.script("bin/codex-agent-branches", "#!/bin/sh\n");
     let path = format!("{}:/usr/bin:/bin", world.path("bin").display());
     world.set("PATH", path);
-    world.write("home/.config/codex-agent/config.toml", "[alias]\nlist = 'ls -n 2'\ngrepp = 'ls'\n");
+    world.write("home/.config/codex-agent/config.toml", "[alias]\nlist = 'ls -n 2'\nackk = 'ls'\n");
     assert_eq!(world.ok(&["codex-agent", "log", "-1"]), "log: -1\n");
     assert_eq!(world.ok(&["codex-agent", "list"]), world.ok(&["codex-agent-ls", "-n", "2"]));
     // Names that the user chose are suggested too.
     let ran = world.run(&["codex-agent", "branch"]);
     ran.exits(127).reports("lists the sessions of a git branch").reports("did you mean 'branches'?");
-    world.run(&["codex-agent", "grep"]).exits(127).reports("did you mean 'grepp'?");
+    world.run(&["codex-agent", "ack"]).exits(127).reports("did you mean 'ackk'?");
 }
 
 #[test]

@@ -19,6 +19,7 @@ use codex_agent_shared::output::{CommandRecord, SetupFileRecord};
 use codex_agent_shared::plugin::record::{CheckRecord, ProblemRecord, ToolRecord};
 use codex_agent_shared::record::{Field, Session};
 use codex_agent_shared::schema::SchemaRecord;
+use codex_agent_shared::transcript::search::MatchRecord;
 use codex_agent_shared::transcript::stats::StatsRecord;
 use codex_agent_shared::transcript::{Item, Turn};
 
@@ -48,6 +49,7 @@ pub fn written() -> String {
     all.push(typed::<RunRecord<'_>>("run"));
     all.push(typed::<Item>("item"));
     all.push(typed::<Turn>("turn"));
+    all.push(typed::<MatchRecord<'_>>("match"));
     all.push(typed::<StatsRecord<'_>>("stats"));
     all.extend(variants(plain::<Event>(Contract::Serialize)));
     all.push(typed::<JobEvent<'_>>("job.event"));

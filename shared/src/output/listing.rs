@@ -110,6 +110,11 @@ impl Listing {
         }
     }
 
+    /// Writes the buffer. A closed pipe is an error even if the buffer is empty.
+    pub fn flush(&mut self) -> Result<()> {
+        self.output.flush_checked()
+    }
+
     /// Writes the table, if there is one, and the buffer.
     pub fn finish(mut self) -> Result<()> {
         // Colours are configured in a file, which a list in a pipe does not need.

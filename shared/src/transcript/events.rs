@@ -288,7 +288,7 @@ impl Machine {
         if self.is_of_reviewer(turn_id) {
             return;
         }
-        let Some(text) = typed(whole).filter(|text| !text.is_empty() || images > 0) else { return };
+        let Some(text) = typed_of_event(whole).filter(|text| !text.is_empty() || images > 0) else { return };
         if turn_id.is_none() {
             // Up to 0.98 a turn begins with its message.
             let is_new = match &self.open {
@@ -408,7 +408,7 @@ impl Machine {
 }
 
 /// The typed part of a message; without injected blocks it is the message to the byte. `None` if nothing was typed.
-pub(super) fn typed(whole: &str) -> Option<&str> {
+pub(super) fn typed_of_event(whole: &str) -> Option<&str> {
     let text = typed_text(whole);
     match text == whole.trim() {
         true => Some(whole),

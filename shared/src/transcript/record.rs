@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::error::{Error, Result};
 use crate::record::Id;
 use crate::time::Timestamp;
 
@@ -115,6 +116,16 @@ impl Role {
         Role::Compaction,
         Role::Goal,
     ];
+
+    /// Parses names of roles with commas between them.
+    pub fn parse_list(text: &str) -> Result<Vec<Role>> {
+        let role = |word: &str| Role::ALL.into_iter().find(|role| role.word() == word.trim());
+        text.split(',').map(role).collect::<Option<_>>().ok_or_else(|| {
+            let roles: Vec<&str> = Role::ALL.iter().map(|role| role.word()).collect();
+            Error::usage(format!("invalid value '{text}': expected roles with commas between them"))
+                .hint(format!("roles: {}", roles.join(" ")))
+        })
+    }
 
     /// The word in the record.
     pub fn word(self) -> &'static str {

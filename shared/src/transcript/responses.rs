@@ -1,6 +1,6 @@
 //! Lines with the model's own items: calls and their outputs, and copies of messages.
 
-use super::events::typed;
+use super::events::typed_of_event;
 use super::items::parts;
 use super::machine::Machine;
 use super::parse::{
@@ -52,25 +52,10 @@ impl Machine {
     }
 
     fn user_copy(&mut self, line: &Line<'_>, turn_id: Option<&str>, is_bare: bool) {
-        let kinds: Vec<String> = read(object(line.fields.passthrough).content_item_kinds).unwrap_or_default();
-        let (mut whole, mut images) = (String::new(), 0);
-        for (at, part) in list(line.fields.content).into_iter().enumerate() {
-            let part = object(Some(part));
-            images += u64::from(text(part.kind).is_some_and(|kind| kind.contains("image")));
-            let Some(words) = text(part.text) else { continue };
-            if let Some((command, output)) = user_command(&words) {
-                self.file.judge.add(&LineKind::UserCommand);
-                self.user_command(line.at, turn_id, command, output);
-                continue;
-            }
-            let is_typed = kinds.get(at).is_none_or(|kind| kind == "unknown" || kind.starts_with("user."));
-            let Some(words) = typed(&words).filter(|words| is_typed && !is_image_tag(words)) else {
-                continue;
-            };
-            if !whole.is_empty() {
-                whole.push('\n');
-            }
-            whole.push_str(words);
+        let Copied { typed: whole, images, commands } = copied(&line.fields);
+        for (command, output) in commands {
+            self.file.judge.add(&LineKind::UserCommand);
+            self.user_command(line.at, turn_id, command, output);
         }
         if whole.trim().is_empty() && images == 0 {
             return;
@@ -246,6 +231,44 @@ impl Machine {
             self.change(call, |slot| complete(slot, found, Wait::Nothing, cwd.as_deref()));
         }
     }
+}
+
+/// What the model's copy of a message of the user has.
+#[derive(Default)]
+struct Copied {
+    /// The typed part.
+    typed: String,
+    images: u64,
+    /// The user's own commands, with their outputs.
+    commands: Vec<(String, Output)>,
+}
+
+fn copied(fields: &Fields<'_>) -> Copied {
+    let kinds: Vec<String> = read(object(fields.passthrough).content_item_kinds).unwrap_or_default();
+    let mut copied = Copied::default();
+    for (at, part) in list(fields.content).into_iter().enumerate() {
+        let part = object(Some(part));
+        copied.images += u64::from(text(part.kind).is_some_and(|kind| kind.contains("image")));
+        let Some(words) = text(part.text) else { continue };
+        if let Some(command) = user_command(&words) {
+            copied.commands.push(command);
+            continue;
+        }
+        let is_typed = kinds.get(at).is_none_or(|kind| kind == "unknown" || kind.starts_with("user."));
+        let Some(words) = typed_of_event(&words).filter(|words| is_typed && !is_image_tag(words)) else {
+            continue;
+        };
+        if !copied.typed.is_empty() {
+            copied.typed.push('\n');
+        }
+        copied.typed.push_str(words);
+    }
+    copied
+}
+
+/// The typed part of the model's copy of a message of the user.
+pub(super) fn typed_of_copy(fields: &Fields<'_>) -> String {
+    copied(fields).typed
 }
 
 /// Adds the output of a call.

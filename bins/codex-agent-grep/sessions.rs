@@ -1,0 +1,298 @@
+//! The sessions that are searched, and the threads that search them.
+
+use std::collections::HashSet;
+use std::io::ErrorKind;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use codex_agent_shared::codex::files::Files;
+use codex_agent_shared::codex::index::Index;
+use codex_agent_shared::error::{Error, Exit, Result, note, reason, warn};
+use codex_agent_shared::query::{Archived, Filter, Query};
+use codex_agent_shared::record::{Field, Id, Session};
+use codex_agent_shared::reference;
+use codex_agent_shared::text::counted;
+use codex_agent_shared::transcript::Problem;
+use codex_agent_shared::transcript::search::{Found, Hit, Search, in_order, threads};
+
+use super::Args;
+use super::forms::Form;
+
+/// The time after which output is shown although more may follow.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// A session to search, and whether its matches are only counted.
+struct Job {
+    session: Session<'static>,
+    is_hidden: bool,
+}
+
+/// The end of the search of a session.
+enum End {
+    Searched(Vec<Problem>),
+    Missing,
+    Failed(String),
+}
+
+/// Searches all sessions; the exit status says whether there is a match.
+pub(super) fn search_all(args: &Args, search: &Search) -> Result<Exit> {
+    let mut form = Form::new(args)?;
+    let mut index = args.common.index()?;
+    let home = index.home().path().to_owned();
+    let files = OnceLock::new();
+    // The jobs are added and their results are taken on this thread, the one beside the other.
+    let sessions = std::cell::RefCell::new(Vec::new());
+    let mut tally = Tally::new(args);
+    let is_counted = args.own.list;
+    in_order(
+        threads(),
+        |add| {
+            feed(args, &mut index, &form_fields(args)?, &mut |session, is_hidden| {
+                let job = Job { session: session.clone(), is_hidden };
+                sessions.borrow_mut().push(Some((session, is_hidden)));
+                add(job)
+            })
+        },
+        |_, job, give| {
+            let files = files.get_or_init(|| Files::walk(&home));
+            do_job(&job, search, files, args.own.most, is_counted, give)
+        },
+        |number, found| match found {
+            Found::Result(hit, _) => {
+                let sessions = sessions.borrow();
+                let Some((session, is_hidden)) = sessions.get(number).and_then(Option::as_ref) else {
+                    return Ok(true);
+                };
+                tally.hit(session, *is_hidden, &hit, &mut form)
+            }
+            Found::End(end) => {
+                let job = sessions.borrow_mut().get_mut(number).and_then(Option::take);
+                match job {
+                    Some((session, is_hidden)) => tally.end(&session, is_hidden, end, &mut form),
+                    None => Ok(true),
+                }
+            }
+        },
+    )?;
+    let count = sessions.borrow().len();
+    form.finish()?;
+    tally.finish(args, &mut index, count)
+}
+
+/// The fields of sessions that are printed.
+fn form_fields(args: &Args) -> Result<Vec<Field>> {
+    let mut fields = vec![
+        Field::Id,
+        Field::RolloutPath,
+        Field::Title,
+        Field::Name,
+        Field::Cwd,
+        Field::UpdatedAt,
+        Field::ArchivedAt,
+        Field::Parent,
+        Field::Source,
+    ];
+    if args.own.list {
+        fields.extend(Field::LISTED);
+        fields.extend(args.common.shape()?.needed());
+    }
+    Ok(fields)
+}
+
+/// Passes the sessions on, first those that are shown.
+fn feed(
+    args: &Args,
+    index: &mut Index,
+    fields: &[Field],
+    add: &mut dyn FnMut(Session<'static>, bool) -> bool,
+) -> Result<()> {
+    let mut seen: HashSet<Id> = HashSet::new();
+    if !args.operands.is_empty() {
+        if args.common.selection.is_given() {
+            return Err(Error::usage("filters of sessions cannot be combined with REF"));
+        }
+        let mut named = Vec::new();
+        for operand in args.operands.iter().filter(|operand| *operand != "-") {
+            named.push(reference::resolve(index, operand)?);
+        }
+        if args.operands.iter().any(|operand| operand == "-") {
+            reference::each_of_stdin(|_| None, &mut |text| {
+                named.push(reference::resolve(index, text)?);
+                Ok(())
+            })?;
+        }
+        named.retain(|session| session.id.is_none_or(|id| seen.insert(id)));
+        for session in named {
+            // A reference that was resolved has not all fields.
+            let filter = Filter {
+                ids: session.id.map(|id| vec![id]),
+                archived: Archived::With,
+                subagents: true,
+                ..Filter::default()
+            };
+            let mut complete = None;
+            let query = Query { filter, fields: fields.to_vec(), full: args.common.full, ..Query::default() };
+            index.list(&query, &mut |found| {
+                complete = Some(found.clone().into_owned());
+                Ok(())
+            })?;
+            if !add(complete.unwrap_or(session), false) {
+                break;
+            }
+        }
+        return Ok(());
+    }
+    let shown = args.common.selection.filter(index)?;
+    let hidden = Filter {
+        subagents: true,
+        archived: if shown.archived == Archived::No { Archived::With } else { shown.archived },
+        ..shown.clone()
+    };
+    let mut is_over = false;
+    let all = shown.subagents && shown.archived == hidden.archived;
+    for (filter, is_hidden) in [(shown, false), (hidden, true)] {
+        if is_over || (is_hidden && all) {
+            continue;
+        }
+        let query = Query { filter, fields: fields.to_vec(), full: args.common.full, ..Query::default() };
+        index.list(&query, &mut |session| {
+            if !is_over && session.id.is_some_and(|id| seen.insert(id)) {
+                is_over = !add(session.clone().into_owned(), is_hidden);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+fn do_job(
+    job: &Job,
+    search: &Search,
+    files: &Files,
+    most: Option<usize>,
+    is_one_enough: bool,
+    give: &mut dyn FnMut(Hit, usize) -> bool,
+) -> End {
+    let Some(id) = job.session.id else { return End::Missing };
+    let most = if is_one_enough && !job.is_hidden { 1 } else { most.unwrap_or(usize::MAX) };
+    let mut count = 0;
+    let searched = search.search(files, id, job.session.rollout_path.as_deref(), &mut |hit| {
+        count += 1;
+        let size = size_of::<Hit>() + 2 * hit.text.len();
+        give(hit, size) && count < most
+    });
+    match searched {
+        Ok(problems) => End::Searched(problems),
+        Err(error) if error.kind() == ErrorKind::NotFound => End::Missing,
+        Err(error) => End::Failed(reason(&error)),
+    }
+}
+
+/// Counts what is found, and passes it on to be printed.
+struct Tally {
+    limit: usize,
+    is_named: bool,
+    shows_inherited: bool,
+    /// The number of items or sessions that were printed.
+    printed: usize,
+    /// The number of items of the session that is being searched.
+    of_session: usize,
+    missing: usize,
+    /// The matches in subagents and in archived sessions, and the numbers of such sessions.
+    subagents: (usize, usize),
+    archived: (usize, usize),
+    began: Instant,
+    exit: Exit,
+}
+
+impl Tally {
+    fn new(args: &Args) -> Tally {
+        Tally {
+            limit: args.common.limit.unwrap_or(usize::MAX),
+            is_named: !args.operands.is_empty(),
+            shows_inherited: args.own.inherited,
+            printed: 0,
+            of_session: 0,
+            missing: 0,
+            subagents: (0, 0),
+            archived: (0, 0),
+            began: Instant::now(),
+            exit: Exit::Done,
+        }
+    }
+
+    fn hit(&mut self, session: &Session<'_>, is_hidden: bool, hit: &Hit, form: &mut Form) -> Result<bool> {
+        if self.printed >= self.limit {
+            return Ok(false);
+        }
+        self.of_session += 1;
+        if !is_hidden && form.add(session, hit)? {
+            self.printed += 1;
+        }
+        Ok(self.printed < self.limit)
+    }
+
+    fn end(&mut self, session: &Session<'_>, is_hidden: bool, end: End, form: &mut Form) -> Result<bool> {
+        let count = std::mem::take(&mut self.of_session);
+        let id = session.id.map(|id| id.to_string()).unwrap_or_default();
+        match end {
+            End::Searched(problems) => {
+                for problem in &problems {
+                    // The turns before are those of another session.
+                    if self.shows_inherited || matches!(problem, Problem::Unreadable { .. }) {
+                        warn(format_args!("session '{id}': {problem}"));
+                    }
+                }
+            }
+            End::Missing if self.is_named => {
+                warn(format_args!("session '{id}' has no rollout, and was not searched"));
+                self.exit = Exit::Trouble;
+            }
+            End::Missing => self.missing += 1,
+            End::Failed(reason) => {
+                warn(format_args!("cannot search the transcript of session '{id}': {reason}"));
+                self.exit = Exit::Trouble;
+            }
+        }
+        if is_hidden && count > 0 {
+            let tally = if session.is_subagent() { &mut self.subagents } else { &mut self.archived };
+            *tally = (tally.0 + count, tally.1 + 1);
+        } else if count > 0 && form.end_session(session, count)? {
+            self.printed += 1;
+        }
+        if self.began.elapsed() > PATIENCE {
+            self.began = Instant::now();
+            form.flush()?;
+        }
+        Ok(self.printed < self.limit)
+    }
+
+    /// Reports what was not printed.
+    fn finish(self, args: &Args, index: &mut Index, count: usize) -> Result<Exit> {
+        let hidden =
+            [(self.subagents, "subagent", "--subagents"), (self.archived, "archived session", "--archived")];
+        let more = if self.printed > 0 { "more " } else { "" };
+        for ((hits, sessions), noun, flag) in hidden.into_iter().filter(|((hits, _), ..)| *hits > 0) {
+            let hits = match hits {
+                1 => format!("1 {more}match"),
+                hits => format!("{hits} {more}matches"),
+            };
+            note(format_args!("{hits} in {} ({flag})", counted(sessions, noun)));
+        }
+        if self.missing > 0 {
+            note(format_args!(
+                "{} without a rollout could not be searched",
+                counted(self.missing, "session")
+            ));
+        }
+        if count == 0 {
+            args.common.selection.note_none(index, "no session matches the filters")?;
+        } else if self.printed == 0 && self.exit == Exit::Done {
+            note(format_args!("no match in {}", counted(count, "session")));
+        }
+        Ok(match self.exit {
+            Exit::Done if self.printed == 0 => Exit::Negative,
+            exit => exit,
+        })
+    }
+}

@@ -1,0 +1,272 @@
+//! Work on several threads, whose results are passed on in order.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// The size of results that wait for their turn, from which on the threads wait, too.
+const HELD: usize = 8 << 20;
+/// The number of results on their way to the receiver.
+const SENT: usize = 64;
+
+/// The greatest number of threads: more of them wait for the memory.
+const THREADS: usize = 8;
+
+/// The number of threads for searching files.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(THREADS)
+}
+
+/// A result of a job, or the end of the job.
+pub enum Found<R, E> {
+    /// A result, and its size in memory.
+    Result(R, usize),
+    /// The end of the job.
+    End(E),
+}
+
+/// The jobs, and how far they are.
+struct State<J> {
+    jobs: Vec<Option<J>>,
+    next: usize,
+    is_complete: bool,
+}
+
+struct Shared<J> {
+    state: Mutex<State<J>>,
+    changed: Condvar,
+    /// The job whose results are passed on, and the size of those that wait.
+    head: AtomicUsize,
+    held: AtomicUsize,
+    is_over: AtomicBool,
+}
+
+impl<J> Shared<J> {
+    fn lock(&self) -> MutexGuard<'_, State<J>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stop(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.notify();
+    }
+
+    fn notify(&self) {
+        // A thread that is about to wait has the lock.
+        drop(self.lock());
+        self.changed.notify_all();
+    }
+}
+
+/// Adds jobs while others are done; `false` if no further one is needed.
+type Add<'a, J> = &'a mut dyn FnMut(J) -> bool;
+
+/// Does jobs on `threads` threads, and passes the results on in the order of the jobs, on the thread of the caller.
+///
+/// `feed` adds the jobs; the results so far are passed on while it does. `work` does a job, and gives each result to its
+/// last argument, which returns `false` if no further one is needed. `take` is given the number of the job and a result or
+/// the end; it returns `false` to end all.
+pub fn in_order<J: Send, R: Send, E: Send, F>(
+    threads: usize,
+    feed: impl FnOnce(Add<'_, J>) -> Result<(), F>,
+    work: impl Fn(usize, J, &mut dyn FnMut(R, usize) -> bool) -> E + Sync,
+    mut take: impl FnMut(usize, Found<R, E>) -> Result<bool, F>,
+) -> Result<(), F> {
+    let shared = Shared {
+        state: Mutex::new(State { jobs: Vec::new(), next: 0, is_complete: false }),
+        changed: Condvar::new(),
+        head: AtomicUsize::new(0),
+        held: AtomicUsize::new(0),
+        is_over: AtomicBool::new(false),
+    };
+    let (sender, receiver) = sync_channel(SENT);
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            let (sender, shared, work) = (sender.clone(), &shared, &work);
+            scope.spawn(move || do_jobs(shared, &sender, work));
+        }
+        drop(sender);
+        let mut order = Order { shared: &shared, waiting: BTreeMap::new(), take: &mut take };
+        let mut failure = Ok(());
+        let fed = feed(&mut |job| {
+            shared.lock().jobs.push(Some(job));
+            shared.changed.notify_one();
+            if failure.is_ok() {
+                failure = order.receive_available(&receiver);
+            }
+            failure.is_ok() && !shared.is_over.load(Ordering::Relaxed)
+        });
+        shared.lock().is_complete = true;
+        shared.changed.notify_all();
+        let all = fed.and(failure).and_then(|()| order.receive_all(&receiver));
+        shared.stop();
+        // A thread may wait for its result to be received.
+        drop(receiver);
+        all
+    })
+}
+
+fn do_jobs<J, R, E>(
+    shared: &Shared<J>,
+    sender: &SyncSender<(usize, Found<R, E>)>,
+    work: &impl Fn(usize, J, &mut dyn FnMut(R, usize) -> bool) -> E,
+) {
+    loop {
+        let (number, job) = {
+            let mut state = shared.lock();
+            loop {
+                if shared.is_over.load(Ordering::Relaxed) {
+                    return;
+                }
+                let next = state.next;
+                if let Some(job) = state.jobs.get_mut(next).and_then(Option::take) {
+                    state.next += 1;
+                    break (next, job);
+                }
+                if state.is_complete {
+                    return;
+                }
+                state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        };
+        let end = work(number, job, &mut |result, size| {
+            let mut state = shared.lock();
+            while shared.held.load(Ordering::Relaxed) > HELD
+                && shared.head.load(Ordering::Relaxed) < number
+                && !shared.is_over.load(Ordering::Relaxed)
+            {
+                state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            drop(state);
+            shared.held.fetch_add(size, Ordering::Relaxed);
+            !shared.is_over.load(Ordering::Relaxed)
+                && sender.send((number, Found::Result(result, size))).is_ok()
+        });
+        if sender.send((number, Found::End(end))).is_err() {
+            return;
+        }
+    }
+}
+
+/// Passes results on in the order of the jobs.
+struct Order<'o, J, R, E, T> {
+    shared: &'o Shared<J>,
+    /// The results of later jobs.
+    waiting: BTreeMap<usize, Vec<Found<R, E>>>,
+    take: &'o mut T,
+}
+
+impl<J, R, E, F, T: FnMut(usize, Found<R, E>) -> Result<bool, F>> Order<'_, J, R, E, T> {
+    fn receive_available(&mut self, receiver: &Receiver<(usize, Found<R, E>)>) -> Result<(), F> {
+        loop {
+            match receiver.try_recv() {
+                Ok((number, found)) => self.add(number, found)?,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    fn receive_all(&mut self, receiver: &Receiver<(usize, Found<R, E>)>) -> Result<(), F> {
+        while !self.shared.is_over.load(Ordering::Relaxed) {
+            let Ok((number, found)) = receiver.recv() else { break };
+            self.add(number, found)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, number: usize, found: Found<R, E>) -> Result<(), F> {
+        if number != self.shared.head.load(Ordering::Relaxed) {
+            self.waiting.entry(number).or_default().push(found);
+            return Ok(());
+        }
+        let mut is_end = self.pass(number, found)?;
+        while is_end {
+            let head = self.shared.head.fetch_add(1, Ordering::Relaxed) + 1;
+            self.shared.notify();
+            is_end = false;
+            for found in self.waiting.remove(&head).unwrap_or_default() {
+                is_end = self.pass(head, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes a result on; returns whether it was the end of its job.
+    fn pass(&mut self, number: usize, found: Found<R, E>) -> Result<bool, F> {
+        if self.shared.is_over.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let is_end = match &found {
+            Found::Result(_, size) => {
+                self.shared.held.fetch_sub(*size, Ordering::Relaxed);
+                false
+            }
+            Found::End(_) => true,
+        };
+        if !(self.take)(number, found)? {
+            self.shared.stop();
+        }
+        Ok(is_end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_in_the_order_of_the_jobs() {
+        for threads in [1, 2, 5] {
+            let mut seen = Vec::new();
+            let done: Result<(), ()> = in_order(
+                threads,
+                |add| {
+                    (0..500).for_each(|job| {
+                        add(job);
+                    });
+                    Ok(())
+                },
+                |number, job: usize, give| {
+                    assert_eq!(number, job);
+                    // Results of some jobs are greater than what is held.
+                    (0..job % 4).all(|at| give((job, at), if job % 7 == 0 { HELD } else { 1 }));
+                    job
+                },
+                |number, found| {
+                    seen.push(match found {
+                        Found::Result((job, at), _) => (number, job, at),
+                        Found::End(job) => (number, job, 9),
+                    });
+                    Ok(true)
+                },
+            );
+            assert!(done.is_ok());
+            let expected: Vec<_> =
+                (0..500).flat_map(|job| (0..job % 4).chain([9]).map(move |at| (job, job, at))).collect();
+            assert_eq!(seen, expected);
+        }
+    }
+
+    #[test]
+    fn an_end_or_an_error_stops_all_threads() {
+        for stop in [3, 40] {
+            let mut seen = 0;
+            let done = in_order(
+                3,
+                |add| {
+                    while add(()) {}
+                    Ok(())
+                },
+                |_, (), give| {
+                    while give((), 1 << 20) {}
+                },
+                |_, _| {
+                    seen += 1;
+                    if seen == 41 { Err("failed") } else { Ok(seen < stop || stop == 40) }
+                },
+            );
+            assert_eq!(done.is_err(), stop == 40);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Looking for lines that may match in the bytes of a file, before any of them is decoded.
+//!
+//! The bytes are read in blocks that end at newlines. In a block the needles of the pattern are searched for; the line of
+//! each place is judged by the types at its beginning, and a message is decoded and compared. Of a line that is longer
+//! than a block, its beginning and the needles decide.
+
+use std::io::{self, Read};
+
+use super::kinds::{HEAD, MESSAGES, Roles, roles_of_line};
+use super::pattern::Pattern;
+use super::prefilter::Prefilter;
+use crate::transcript::events::typed_of_event;
+use crate::transcript::items::parts;
+use crate::transcript::responses::typed_of_copy;
+use crate::transcript::wire::{Line, object, text};
+
+/// The size of a block.
+const BLOCK: usize = 256 << 10;
+/// A longer line is not kept as a whole.
+const LONG: usize = 1 << 20;
+/// The part of a long line that is searched again with what follows it.
+const OVERLAP: usize = 256;
+
+/// What a line must have.
+pub(super) struct Scan<'s> {
+    pub(super) prefilter: Option<&'s Prefilter>,
+    /// The patterns of which one must match a message.
+    pub(super) patterns: &'s [Pattern],
+    pub(super) roles: Roles,
+}
+
+impl Scan<'_> {
+    /// Whether a text has a line that may match.
+    pub(super) fn finds(&self, mut reader: impl Read, buffer: &mut Vec<u8>) -> io::Result<bool> {
+        buffer.resize(BLOCK, 0);
+        let mut filled = 0;
+        // The roles of the long line that is being read.
+        let mut long: Option<Roles> = None;
+        loop {
+            if filled == buffer.len() {
+                buffer.resize(buffer.len() * 2, 0);
+            }
+            let got = match reader.read(&mut buffer[filled..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                got => got?,
+            };
+            let is_end = got == 0;
+            // The bytes before were searched for the end of their line.
+            let newline = memchr::memrchr(b'\n', &buffer[filled..filled + got]).map(|at| filled + at + 1);
+            filled += got;
+            let mut start = 0;
+            if let Some(roles) = long {
+                let end = memchr::memchr(b'\n', &buffer[..filled]);
+                if roles.meets(self.roles) && self.has_needle(&buffer[..end.unwrap_or(filled)]) {
+                    return Ok(true);
+                }
+                match end {
+                    Some(end) => (long, start) = (None, end + 1),
+                    None => {
+                        let kept = filled.min(OVERLAP);
+                        buffer.copy_within(filled - kept..filled, 0);
+                        filled = kept;
+                        if is_end {
+                            return Ok(false);
+                        }
+                        continue;
+                    }
+                }
+            }
+            let end = if is_end { filled } else { newline.unwrap_or(0) };
+            if start < end && self.has_line(&buffer[start..end]) {
+                return Ok(true);
+            }
+            if is_end {
+                return Ok(false);
+            }
+            let rest = end.max(start);
+            if filled - rest > LONG {
+                let roles = roles_of_line(&buffer[rest..filled.min(rest + HEAD)]);
+                if roles.meets(self.roles) && self.has_needle(&buffer[rest..filled]) {
+                    return Ok(true);
+                }
+                long = Some(roles);
+                buffer.copy_within(filled - OVERLAP..filled, 0);
+                filled = OVERLAP;
+                buffer.truncate(BLOCK);
+                continue;
+            }
+            buffer.copy_within(rest..filled, 0);
+            filled -= rest;
+        }
+    }
+
+    fn has_needle(&self, bytes: &[u8]) -> bool {
+        self.prefilter.is_none_or(|prefilter| prefilter.find(bytes).is_some())
+    }
+
+    /// Whether one of these lines may match.
+    fn has_line(&self, lines: &[u8]) -> bool {
+        let mut at = 0;
+        while at < lines.len() {
+            let found = match self.prefilter {
+                Some(prefilter) => match prefilter.find(&lines[at..]) {
+                    Some(found) => at + found,
+                    None => return false,
+                },
+                None => at,
+            };
+            let start = memchr::memrchr(b'\n', &lines[at..found]).map_or(at, |newline| at + newline + 1);
+            let end = memchr::memchr(b'\n', &lines[found..]).map_or(lines.len(), |newline| found + newline);
+            if self.may_match(&lines[start..end]) {
+                return true;
+            }
+            at = end + 1;
+        }
+        false
+    }
+
+    fn may_match(&self, line: &[u8]) -> bool {
+        let roles = roles_of_line(line);
+        if !roles.meets(self.roles) {
+            return false;
+        }
+        // A message is decoded, unless the line may also be something else that is searched.
+        let is_message = MESSAGES.meets(roles) && self.roles.is_within(MESSAGES);
+        !is_message || roles == Roles::ALL || self.matches_message(line)
+    }
+
+    /// Whether the text of a message matches.
+    fn matches_message(&self, line: &[u8]) -> bool {
+        let line = String::from_utf8_lossy(line);
+        // The reader skips a line that is no JSON.
+        let Some(line) = Line::parse(line.trim_end_matches(['\0', ' ', '\t', '\r'])) else { return false };
+        let fields = &line.fields;
+        let is_match = |text: &str| self.patterns.iter().any(|pattern| pattern.is_match(text));
+        let kind = text(fields.kind).unwrap_or_default();
+        match (&*line.kind, &*kind) {
+            ("event_msg", "user_message") => {
+                text(fields.message).is_some_and(|message| typed_of_event(&message).is_some_and(is_match))
+            }
+            ("event_msg", "agent_message") => text(fields.message).is_some_and(|message| is_match(&message)),
+            ("event_msg", "item_completed") => {
+                let item = object(fields.item);
+                let (whole, _) = parts(item.content);
+                match text(item.kind).as_deref() {
+                    Some("UserMessage") => typed_of_event(&whole).is_some_and(is_match),
+                    _ => is_match(&whole),
+                }
+            }
+            ("response_item", "message") => match text(fields.role).as_deref() {
+                Some("user") => is_match(&typed_of_copy(fields)),
+                _ => is_match(&parts(fields.content).0),
+            },
+            _ => true,
+        }
+    }
+}
