@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Make a home of long transcripts for the benchmark of grep, and the messages that it must find.
 
-usage: make_transcripts.py DATA [--sessions N] [--lines N]
+usage: make_transcripts.py --schema STATE_5_SQLITE DATA [--sessions N] [--lines N]
 
-DATA/transcripts becomes a Codex home without a database: by default 1,800 rollouts of about 340 lines, 2 GB, in the
-form of Codex 0.171. DATA/transcripts/needles.json has texts that are hard to find in JSON, each with the ids of the 40
+DATA/transcripts becomes a Codex home: by default 1,800 rollouts of about 340 lines, 1.7 GB, in the form of Codex 0.171. DATA/transcripts/needles.json has texts that are hard to find in JSON, each with the ids of the 40
 sessions that have it in one message, and a word that most lines have. The same numbers give the same bytes.
 What is already there and current is kept.
 """
@@ -13,10 +12,12 @@ import json
 import os
 import shutil
 import sys
-import uuid
 from random import Random
+from types import SimpleNamespace
 
-FORMAT = 2
+from make_home import CODEX, Dice, iso, read_schema, write_database
+
+FORMAT = 4
 SEED = 20261129
 STARTED_MS = 1795305600000  # 2026-11-22T00:00:00Z
 EACH = 40
@@ -33,26 +34,6 @@ column row text byte block buffer thread lock state record field branch commit p
 directory project version release""".split()
 
 
-def stamp(ms):
-    seconds, rest = divmod(ms, 1000)
-    days, seconds = divmod(seconds, 86400)
-    # Days since 1970 as a date, by the calendar of 400 years.
-    z = days + 719468
-    era, doe = divmod(z, 146097)
-    yoe = (doe - doe // 1460 + doe // 36524 - doe // 146096) // 365
-    doy = doe - (365 * yoe + yoe // 4 - yoe // 100)
-    mp = (5 * doy + 2) // 153
-    day, month = doy - (153 * mp + 2) // 5 + 1, mp + 3 if mp < 10 else mp - 9
-    year = yoe + era * 400 + (month <= 2)
-    return year, month, day, f"{year:04}-{month:02}-{day:02}T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{rest:03}Z"
-
-
-def identity(random, ms):
-    """A UUID of version 7."""
-    bits = (ms << 80) | (7 << 76) | (random.getrandbits(12) << 64) | (2 << 62) | random.getrandbits(62)
-    return str(uuid.UUID(int=bits))
-
-
 def encoders():
     """How writers of JSON write a text."""
     compact = dict(separators=(",", ":"))
@@ -65,13 +46,13 @@ def encoders():
 
 
 class Writer:
-    def __init__(self, random, path, ms, encode):
-        self.random, self.ms, self.ordinal, self.encode = random, ms, 0, encode
+    def __init__(self, random, dice, path, ms, encode):
+        self.random, self.dice, self.ms, self.ordinal, self.encode = random, dice, ms, 0, encode
         self.file = open(path, "w", encoding="utf-8")
 
     def line(self, kind, payload):
         self.ms += self.random.randrange(1, 900)
-        line = {"timestamp": stamp(self.ms)[3], "ordinal": self.ordinal, "type": kind, "payload": payload}
+        line = {"timestamp": iso(self.ms), "ordinal": self.ordinal, "type": kind, "payload": payload}
         self.file.write(self.encode(line) + "\n")
         self.ordinal += 1
 
@@ -80,12 +61,12 @@ class Writer:
 
     def user(self, session, turn, text):
         part = [{"type": "input_text", "text": text}]
-        self.line("response_item", {"type": "message", "id": "msg_" + identity(self.random, self.ms), "role": "user", "content": part})
-        item = {"type": "UserMessage", "id": identity(self.random, self.ms), "content": [{"type": "text", "text": text, "text_elements": []}]}
+        self.line("response_item", {"type": "message", "id": "msg_" + self.dice.uuid7(self.ms), "role": "user", "content": part})
+        item = {"type": "UserMessage", "id": self.dice.uuid7(self.ms), "content": [{"type": "text", "text": text, "text_elements": []}]}
         self.completed(session, turn, item)
 
     def answer(self, session, turn, text, phase):
-        name = "msg_" + identity(self.random, self.ms)
+        name = "msg_" + self.dice.uuid7(self.ms)
         part = [{"type": "output_text", "text": text}]
         self.line("response_item", {"type": "message", "id": name, "role": "assistant", "content": part, "phase": phase})
         self.completed(session, turn, {"type": "AgentMessage", "id": name, "content": [{"type": "Text", "text": text}], "phase": phase})
@@ -96,22 +77,22 @@ class Writer:
 
 
 def write_session(home, number, lines, needles):
-    random = Random(SEED * 100003 + number)
+    random, dice = Random(SEED * 100003 + number), Dice(f"transcript {number}")
     ms = STARTED_MS + number * 400_000
-    session = identity(random, ms)
-    year, month, day, text = stamp(ms)
-    folder = os.path.join(home, "sessions", f"{year:04}", f"{month:02}", f"{day:02}")
-    os.makedirs(folder, exist_ok=True)
+    session = dice.uuid7(ms)
+    text = iso(ms)
+    folder = "sessions/" + text[:10].replace("-", "/")
+    os.makedirs(os.path.join(home, folder), exist_ok=True)
     name = f"rollout-{text[:19].replace(':', '-')}-{session}.jsonl"
     encode = encoders()[number % 4]
-    writer = Writer(random, os.path.join(folder, name), ms, encode)
+    writer = Writer(random, dice, os.path.join(home, folder, name), ms, encode)
     cwd = f"/home/user/projects/p{number % 100}"
     writer.line("session_meta", {"session_id": session, "id": session, "timestamp": text, "cwd": cwd, "originator": "codex_exec",
-                                 "cli_version": "0.171.0", "source": "exec", "model_provider": "openai", "history_mode": "paginated",
+                                 "cli_version": CODEX, "source": "exec", "model_provider": "openai", "history_mode": "paginated",
                                  "base_instructions": {"text": writer.prose(1500)}})
-    wanted = list(needles)
+    wanted, first = list(needles), None
     while writer.ordinal < lines:
-        turn = identity(random, writer.ms)
+        turn = dice.uuid7(writer.ms)
         writer.line("event_msg", {"type": "task_started", "turn_id": turn, "started_at": writer.ms // 1000, "model_context_window": 258400})
         if writer.ordinal < 4:
             writer.line("response_item", {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": writer.prose(1200)}]})
@@ -119,20 +100,21 @@ def write_session(home, number, lines, needles):
         text = writer.prose(random.randrange(5, 60))
         if wanted and random.random() < 0.5:
             text += " " + wanted.pop() + " " + writer.prose(4)
+        first = first or text
         writer.user(session, turn, text)
         for _ in range(random.randrange(2, 9)):
-            writer.line("response_item", {"type": "reasoning", "id": "rs_" + identity(random, writer.ms), "summary": [],
+            writer.line("response_item", {"type": "reasoning", "id": "rs_" + dice.uuid7(writer.ms), "summary": [],
                                           "encrypted_content": "".join(random.choices("abcdefghijABCDEFGHIJ0123456789+/", k=900))})
-            call = "call_" + identity(random, writer.ms)
+            call = "call_" + dice.uuid7(writer.ms)
             command = "cargo " + writer.prose(4)
             writer.line("response_item", {"type": "function_call", "name": "exec_command", "arguments": json.dumps({"cmd": command}), "call_id": call})
             output = "\n".join(writer.prose(random.randrange(4, 16)) for _ in range(random.randrange(20, 240)))
-            writer.line("response_item", {"type": "function_call_output", "call_id": call,
-                                          "output": f"Chunk ID: ab12\nWall time: 0.1 seconds\nProcess exited with code 0\nOriginal token count: 9\nOutput:\n{output}"})
             writer.completed(session, turn, {"type": "CommandExecution", "id": call, "command": ["/bin/bash", "-lc", command], "cwd": "file://" + cwd,
                                              "status": "completed", "aggregated_output": output, "exit_code": 0, "duration": {"secs": 0, "nanos": 1}})
+            writer.line("response_item", {"type": "function_call_output", "call_id": call,
+                                          "output": f"Chunk ID: ab12\nWall time: 0.1 seconds\nProcess exited with code 0\nOriginal token count: 9\nOutput:\n{output}"})
             usage = {"input_tokens": 9000, "cached_input_tokens": 8000, "output_tokens": 90, "reasoning_output_tokens": 10, "total_tokens": 9090}
-            writer.line("token_usage_record", {"thread_id": session, "turn_id": turn, "usage": usage, "response_id": "resp_" + identity(random, writer.ms)})
+            writer.line("token_usage_record", {"thread_id": session, "turn_id": turn, "usage": usage, "response_id": "resp_" + dice.uuid7(writer.ms)})
         text = writer.prose(random.randrange(20, 300))
         if wanted:
             text += "\n" + wanted.pop() + "\n" + writer.prose(9)
@@ -140,11 +122,15 @@ def write_session(home, number, lines, needles):
         writer.line("event_msg", {"type": "task_complete", "turn_id": turn, "last_agent_message": text, "completed_at": writer.ms // 1000, "duration_ms": 60000})
     writer.file.close()
     assert not wanted, f"the session {session} is too short for its messages"
-    return session
+    return SimpleNamespace(
+        id=session, folder=folder, file_name=name, created_ms=ms, updated_ms=writer.ms, turn_ms=ms, cwd=cwd, prompt=first,
+        source="exec", source_text=lambda: "exec", tokens=9000, archived_at=None, sha=None, branch=None, origin=None, nickname=None,
+        model="gpt-5.5", effort=None, parent=None, name=None, pinned=0, originator="codex_exec")
 
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--schema", required=True)
     parser.add_argument("data")
     parser.add_argument("--sessions", type=int, default=1800)
     parser.add_argument("--lines", type=int, default=340)
@@ -167,10 +153,12 @@ def main():
         for number in random.sample(range(args.sessions), each):
             of.setdefault(number, []).append(needle)
     found = {needle: [] for needle in NEEDLES}
+    sessions = []
     for number in range(args.sessions):
-        session = write_session(home, number, args.lines, of.get(number, []))
+        sessions.append(write_session(home, number, args.lines, of.get(number, [])))
         for needle in of.get(number, []):
-            found[needle].append(session)
+            found[needle].append(sessions[-1].id)
+    write_database(os.path.join(home, "state_5.sqlite"), read_schema(args.schema), sessions, os.path.realpath(home))
     with open(mark, "w", encoding="utf-8") as file:
         json.dump({"made": current, "word": "sandbox", "needles": found}, file)
     return 0

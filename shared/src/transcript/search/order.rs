@@ -39,6 +39,8 @@ struct Shared<J> {
     /// The job whose results are passed on, and the size of those that wait.
     head: AtomicUsize,
     held: AtomicUsize,
+    /// The number of threads that wait since too much is held.
+    waiting: AtomicUsize,
     is_over: AtomicBool,
 }
 
@@ -48,7 +50,7 @@ impl<J> Shared<J> {
     }
 
     fn stop(&self) {
-        self.is_over.store(true, Ordering::Relaxed);
+        self.is_over.store(true, Ordering::SeqCst);
         self.notify();
     }
 
@@ -78,6 +80,7 @@ pub fn in_order<J: Send, R: Send, E: Send, F>(
         changed: Condvar::new(),
         head: AtomicUsize::new(0),
         held: AtomicUsize::new(0),
+        waiting: AtomicUsize::new(0),
         is_over: AtomicBool::new(false),
     };
     let (sender, receiver) = sync_channel(SENT);
@@ -95,7 +98,7 @@ pub fn in_order<J: Send, R: Send, E: Send, F>(
             if failure.is_ok() {
                 failure = order.receive_available(&receiver);
             }
-            failure.is_ok() && !shared.is_over.load(Ordering::Relaxed)
+            failure.is_ok() && !shared.is_over.load(Ordering::SeqCst)
         });
         shared.lock().is_complete = true;
         shared.changed.notify_all();
@@ -116,7 +119,7 @@ fn do_jobs<J, R, E>(
         let (number, job) = {
             let mut state = shared.lock();
             loop {
-                if shared.is_over.load(Ordering::Relaxed) {
+                if shared.is_over.load(Ordering::SeqCst) {
                     return;
                 }
                 let next = state.next;
@@ -131,16 +134,21 @@ fn do_jobs<J, R, E>(
             }
         };
         let end = work(number, job, &mut |result, size| {
-            let mut state = shared.lock();
-            while shared.held.load(Ordering::Relaxed) > HELD
-                && shared.head.load(Ordering::Relaxed) < number
-                && !shared.is_over.load(Ordering::Relaxed)
-            {
-                state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let must_wait = || {
+                shared.held.load(Ordering::SeqCst) > HELD
+                    && shared.head.load(Ordering::SeqCst) < number
+                    && !shared.is_over.load(Ordering::SeqCst)
+            };
+            if must_wait() {
+                let mut state = shared.lock();
+                shared.waiting.fetch_add(1, Ordering::SeqCst);
+                while must_wait() {
+                    state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+                shared.waiting.fetch_sub(1, Ordering::SeqCst);
             }
-            drop(state);
-            shared.held.fetch_add(size, Ordering::Relaxed);
-            !shared.is_over.load(Ordering::Relaxed)
+            shared.held.fetch_add(size, Ordering::SeqCst);
+            !shared.is_over.load(Ordering::SeqCst)
                 && sender.send((number, Found::Result(result, size))).is_ok()
         });
         if sender.send((number, Found::End(end))).is_err() {
@@ -168,7 +176,7 @@ impl<J, R, E, F, T: FnMut(usize, Found<R, E>) -> Result<bool, F>> Order<'_, J, R
     }
 
     fn receive_all(&mut self, receiver: &Receiver<(usize, Found<R, E>)>) -> Result<(), F> {
-        while !self.shared.is_over.load(Ordering::Relaxed) {
+        while !self.shared.is_over.load(Ordering::SeqCst) {
             let Ok((number, found)) = receiver.recv() else { break };
             self.add(number, found)?;
         }
@@ -176,14 +184,16 @@ impl<J, R, E, F, T: FnMut(usize, Found<R, E>) -> Result<bool, F>> Order<'_, J, R
     }
 
     fn add(&mut self, number: usize, found: Found<R, E>) -> Result<(), F> {
-        if number != self.shared.head.load(Ordering::Relaxed) {
+        if number != self.shared.head.load(Ordering::SeqCst) {
             self.waiting.entry(number).or_default().push(found);
             return Ok(());
         }
         let mut is_end = self.pass(number, found)?;
         while is_end {
-            let head = self.shared.head.fetch_add(1, Ordering::Relaxed) + 1;
-            self.shared.notify();
+            let head = self.shared.head.fetch_add(1, Ordering::SeqCst) + 1;
+            if self.shared.waiting.load(Ordering::SeqCst) > 0 {
+                self.shared.notify();
+            }
             is_end = false;
             for found in self.waiting.remove(&head).unwrap_or_default() {
                 is_end = self.pass(head, found)?;
@@ -194,12 +204,12 @@ impl<J, R, E, F, T: FnMut(usize, Found<R, E>) -> Result<bool, F>> Order<'_, J, R
 
     /// Passes a result on; returns whether it was the end of its job.
     fn pass(&mut self, number: usize, found: Found<R, E>) -> Result<bool, F> {
-        if self.shared.is_over.load(Ordering::Relaxed) {
+        if self.shared.is_over.load(Ordering::SeqCst) {
             return Ok(false);
         }
         let is_end = match &found {
             Found::Result(_, size) => {
-                self.shared.held.fetch_sub(*size, Ordering::Relaxed);
+                self.shared.held.fetch_sub(*size, Ordering::SeqCst);
                 false
             }
             Found::End(_) => true,
