@@ -207,13 +207,8 @@ fn unmatched<'o>(index: &mut Index, operands: &[&'o str]) -> Result<Vec<&'o str>
 /// Whether words were said in a session.
 fn has_said(said: &Search, files: &Files, session: &Session<'_>) -> std::result::Result<bool, String> {
     let Some(id) = session.id else { return Ok(false) };
-    let mut has = false;
-    let searched = said.search(files, id, session.rollout_path.as_deref(), &mut |_| {
-        has = true;
-        false
-    });
-    match searched {
-        Ok(_) => Ok(has),
+    match said.count(files, id, session.rollout_path.as_deref(), 1) {
+        Ok((count, _)) => Ok(count > 0),
         // A session without a rollout has no transcript.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => {

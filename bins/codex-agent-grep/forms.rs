@@ -63,10 +63,10 @@ impl Form {
         Ok(Form::Items(Box::new(Listing::new(shape, Table::new())), context))
     }
 
-    /// Prints an item that matches; returns whether it was printed.
-    pub(super) fn add(&mut self, session: &Session<'_>, hit: &Hit) -> Result<bool> {
+    /// Prints an item that matches.
+    pub(super) fn add(&mut self, session: &Session<'_>, hit: &Hit) -> Result<()> {
         match self {
-            Form::People(people) => people.add(session, hit).map(|()| true),
+            Form::People(people) => people.add(session, hit),
             Form::Items(listing, context) => {
                 let lines = || {
                     let lines: Vec<&str> = chosen(hit, *context).iter().map(|(line, _)| line.text).collect();
@@ -84,10 +84,9 @@ impl Form {
                     let at = item.at.map(|at| at.to_string()).unwrap_or_default();
                     vec![item.address.clone().unwrap_or_default(), at, item.role.word().to_owned(), lines()]
                 };
-                listing.add(&MatchRecord::new(hit), &more, Rows { plain, table: |_| Vec::<Cell>::new() })?;
-                Ok(true)
+                listing.add(&MatchRecord::new(hit), &more, Rows { plain, table: |_| Vec::<Cell>::new() })
             }
-            Form::Sessions(_) | Form::Counts(_) => Ok(false),
+            Form::Sessions(_) | Form::Counts(_) => Ok(()),
         }
     }
 

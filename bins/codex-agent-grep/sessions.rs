@@ -27,9 +27,9 @@ struct Job {
     is_hidden: bool,
 }
 
-/// The end of the search of a session.
+/// The end of the search of a session, with the number of matches.
 enum End {
-    Searched(Vec<Problem>),
+    Searched(usize, Vec<Problem>),
     Missing,
     Failed(String),
 }
@@ -43,7 +43,11 @@ pub(super) fn search_all(args: &Args, search: &Search) -> Result<Exit> {
     // The jobs are added and their results are taken on this thread, the one beside the other.
     let sessions = std::cell::RefCell::new(Vec::new());
     let mut tally = Tally::new(args);
-    let is_counted = args.own.list;
+    let most = match (args.own.list, args.own.most) {
+        (true, _) => 1,
+        (false, most) => most.unwrap_or(usize::MAX),
+    };
+    let is_counted = args.own.list || args.own.count;
     in_order(
         threads(),
         |add| {
@@ -55,15 +59,15 @@ pub(super) fn search_all(args: &Args, search: &Search) -> Result<Exit> {
         },
         |_, job, give| {
             let files = files.get_or_init(|| Files::walk(&home));
-            do_job(&job, search, files, args.own.most, is_counted, give)
+            do_job(&job, search, files, most, is_counted || job.is_hidden, give)
         },
         |number, found| match found {
             Found::Result(hit, _) => {
                 let sessions = sessions.borrow();
-                let Some((session, is_hidden)) = sessions.get(number).and_then(Option::as_ref) else {
+                let Some((session, _)) = sessions.get(number).and_then(Option::as_ref) else {
                     return Ok(true);
                 };
-                tally.hit(session, *is_hidden, &hit, &mut form)
+                tally.hit(session, &hit, &mut form)
             }
             Found::End(end) => {
                 let job = sessions.borrow_mut().get_mut(number).and_then(Option::take);
@@ -169,20 +173,26 @@ fn do_job(
     job: &Job,
     search: &Search,
     files: &Files,
-    most: Option<usize>,
-    is_one_enough: bool,
+    most: usize,
+    is_counted: bool,
     give: &mut dyn FnMut(Hit, usize) -> bool,
 ) -> End {
     let Some(id) = job.session.id else { return End::Missing };
-    let most = if is_one_enough && !job.is_hidden { 1 } else { most.unwrap_or(usize::MAX) };
-    let mut count = 0;
-    let searched = search.search(files, id, job.session.rollout_path.as_deref(), &mut |hit| {
-        count += 1;
-        let size = size_of::<Hit>() + 2 * hit.text.len();
-        give(hit, size) && count < most
-    });
+    let named = job.session.rollout_path.as_deref();
+    let most = if job.is_hidden { usize::MAX } else { most };
+    let searched = if is_counted {
+        search.count(files, id, named, most)
+    } else {
+        let mut count = 0;
+        let searched = search.search(files, id, named, &mut |hit| {
+            count += 1;
+            let size = size_of::<Hit>() + 2 * hit.text.len();
+            give(hit, size) && count < most
+        });
+        searched.map(|problems| (count, problems))
+    };
     match searched {
-        Ok(problems) => End::Searched(problems),
+        Ok((count, problems)) => End::Searched(count, problems),
         Err(error) if error.kind() == ErrorKind::NotFound => End::Missing,
         Err(error) => End::Failed(reason(&error)),
     }
@@ -195,8 +205,6 @@ struct Tally {
     shows_inherited: bool,
     /// The number of items or sessions that were printed.
     printed: usize,
-    /// The number of items of the session that is being searched.
-    of_session: usize,
     missing: usize,
     /// The matches in subagents and in archived sessions, and the numbers of such sessions.
     subagents: (usize, usize),
@@ -212,7 +220,6 @@ impl Tally {
             is_named: !args.operands.is_empty(),
             shows_inherited: args.own.inherited,
             printed: 0,
-            of_session: 0,
             missing: 0,
             subagents: (0, 0),
             archived: (0, 0),
@@ -221,22 +228,24 @@ impl Tally {
         }
     }
 
-    fn hit(&mut self, session: &Session<'_>, is_hidden: bool, hit: &Hit, form: &mut Form) -> Result<bool> {
+    fn hit(&mut self, session: &Session<'_>, hit: &Hit, form: &mut Form) -> Result<bool> {
         if self.printed >= self.limit {
             return Ok(false);
         }
-        self.of_session += 1;
-        if !is_hidden && form.add(session, hit)? {
-            self.printed += 1;
-        }
+        form.add(session, hit)?;
+        self.printed += 1;
         Ok(self.printed < self.limit)
     }
 
     fn end(&mut self, session: &Session<'_>, is_hidden: bool, end: End, form: &mut Form) -> Result<bool> {
-        let count = std::mem::take(&mut self.of_session);
+        if self.printed >= self.limit {
+            return Ok(false);
+        }
+        let mut count = 0;
         let id = session.id.map(|id| id.to_string()).unwrap_or_default();
         match end {
-            End::Searched(problems) => {
+            End::Searched(matches, problems) => {
+                count = matches;
                 for problem in &problems {
                     // The turns before are those of another session.
                     if self.shows_inherited || matches!(problem, Problem::Unreadable { .. }) {

@@ -36,7 +36,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::chain::open;
+use super::chain::{Problem, open};
 use super::reader::{Options, Reader};
 use super::record::{Detail, Item, Record, Role};
 use crate::codex::files::Files;
@@ -124,23 +124,62 @@ impl Search {
         session: Id,
         named: Option<&str>,
         take: &mut dyn FnMut(Hit) -> bool,
-    ) -> io::Result<Vec<super::Problem>> {
+    ) -> io::Result<Vec<Problem>> {
+        self.visit(files, session, named, &mut |item| {
+            let Some(text) = searched(&item).map(Cow::into_owned) else { return true };
+            let mut spans: Vec<Range<usize>> =
+                self.patterns.iter().flat_map(|pattern| pattern.find_all(&text)).collect();
+            spans.sort_by_key(|span| (span.start, span.end));
+            spans.is_empty() != self.is_inverted || take(Hit { item, text, spans })
+        })
+    }
+
+    /// The number of items of a session that match, at most `most`, and why parts were not searched.
+    pub fn count(
+        &self,
+        files: &Files,
+        session: Id,
+        named: Option<&str>,
+        most: usize,
+    ) -> io::Result<(usize, Vec<Problem>)> {
+        let mut count = 0;
+        let problems = self.visit(files, session, named, &mut |item| {
+            count += usize::from(self.is_match(&item));
+            count < most
+        })?;
+        Ok((count, problems))
+    }
+
+    fn is_match(&self, item: &Item) -> bool {
+        searched(item).is_some_and(|text| {
+            self.patterns.iter().any(|pattern| pattern.is_match(&text)) != self.is_inverted
+        })
+    }
+
+    /// Passes on all items that are searched, if one of them may match.
+    fn visit(
+        &self,
+        files: &Files,
+        session: Id,
+        named: Option<&str>,
+        each: &mut dyn FnMut(Item) -> bool,
+    ) -> io::Result<Vec<Problem>> {
         if !BUFFER.with_borrow_mut(|buffer| self.may_match(files, session, buffer))? {
             return Ok(Vec::new());
         }
-        let options = Options { undone: true, ..Options::default() };
-        if !self.needs_all || self.is_inverted {
-            return self.read(files, session, named, options, take);
+        if self.needs_all {
+            let mut missing: Vec<&Pattern> = self.patterns.iter().collect();
+            self.read(files, session, named, &mut |item| {
+                if let Some(text) = searched(&item) {
+                    missing.retain(|pattern| !pattern.is_match(&text));
+                }
+                !missing.is_empty()
+            })?;
+            if !missing.is_empty() {
+                return Ok(Vec::new());
+            }
         }
-        let mut missing: Vec<&Pattern> = self.patterns.iter().collect();
-        self.read(files, session, named, options.clone(), &mut |hit| {
-            missing.retain(|pattern| !pattern.is_match(&hit.text));
-            !missing.is_empty()
-        })?;
-        match missing.is_empty() {
-            true => self.read(files, session, named, options, take),
-            false => Ok(Vec::new()),
-        }
+        self.read(files, session, named, each)
     }
 
     fn read(
@@ -148,24 +187,16 @@ impl Search {
         files: &Files,
         session: Id,
         named: Option<&str>,
-        options: Options,
-        take: &mut dyn FnMut(Hit) -> bool,
-    ) -> io::Result<Vec<super::Problem>> {
+        each: &mut dyn FnMut(Item) -> bool,
+    ) -> io::Result<Vec<Problem>> {
+        let options = Options { undone: true, ..Options::default() };
         let mut reader = Reader::of_session(files, session, named, options)?;
         while let Some(record) = reader.next_record()? {
-            let Record::Item(item) = record else { continue };
-            if !self.roles.has(item.role) || (item.inherited && !self.inherited) {
-                continue;
-            }
-            let Some(text) = searched(&item) else { continue };
-            let mut spans: Vec<Range<usize>> =
-                self.patterns.iter().flat_map(|pattern| pattern.find_all(&text)).collect();
-            if spans.is_empty() != self.is_inverted {
-                continue;
-            }
-            spans.sort_by_key(|span| (span.start, span.end));
-            let text = text.into_owned();
-            if !take(Hit { item, text, spans }) {
+            if let Record::Item(item) = record
+                && self.roles.has(item.role)
+                && (self.inherited || !item.inherited)
+                && !each(item)
+            {
                 break;
             }
         }

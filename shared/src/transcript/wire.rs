@@ -55,16 +55,54 @@ impl<'a> Line<'a> {
             ordinal: Raw<'a>,
             #[serde(rename = "type")]
             kind: Raw<'a>,
-            payload: Raw<'a>,
+            #[serde(borrow)]
+            payload: Option<Payload<'a>>,
         }
         let outer: Envelope<'a> = serde_json::from_str(line).ok()?;
         let at = text(outer.timestamp).and_then(|at| Timestamp::parse(&at));
         let ordinal = read(outer.ordinal);
         if let Some(payload) = outer.payload {
-            let fields = read(Some(payload)).unwrap_or_default();
-            return Some(Line { at, ordinal, kind: text(outer.kind).unwrap_or_default(), fields });
+            return Some(Line { at, ordinal, kind: text(outer.kind).unwrap_or_default(), fields: payload.0 });
         }
         Some(Line { at, ordinal, kind: "bare".into(), fields: serde_json::from_str(line).ok()? })
+    }
+}
+
+/// The fields of an object; a value of another type has none. They are read with the line, and not once more.
+struct Payload<'a>(Fields<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Payload<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Fields<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a value")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Fields<'de>, A::Error> {
+                Fields::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Fields<'de>, A::Error> {
+                while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+                Ok(Fields::default())
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<Fields<'de>, E> {
+                Ok(Fields::default())
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<Fields<'de>, E> {
+                Ok(Fields::default())
+            }
+            fn visit_u64<E>(self, _: u64) -> Result<Fields<'de>, E> {
+                Ok(Fields::default())
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<Fields<'de>, E> {
+                Ok(Fields::default())
+            }
+            fn visit_str<E>(self, _: &str) -> Result<Fields<'de>, E> {
+                Ok(Fields::default())
+            }
+        }
+        deserializer.deserialize_any(Visitor).map(Payload)
     }
 }
 
