@@ -1,5 +1,8 @@
 //! `codex-agent-show`: the transcripts of recorded homes in every form, and what it does with bad ones.
 
+mod agrees;
+mod reading;
+
 use std::collections::BTreeMap;
 use std::fs;
 
