@@ -57,6 +57,10 @@ impl Machine {
             self.summary.invalid_lines += 1;
             return;
         };
+        if self.file.is_copying && self.file.own_from.zip(line.ordinal).is_some_and(|(own, at)| at >= own) {
+            self.finish_turn();
+            self.file.is_copying = false;
+        }
         match &*line.kind {
             "event_msg" => self.event(&line),
             "response_item" | "bare" => self.response(&line),
@@ -88,6 +92,7 @@ impl Machine {
             self.cwd = string(line.fields.cwd).or(self.cwd.take());
             let is_subagent = line.fields.source.is_some_and(|source| source.get().contains("\"subagent\""));
             self.set_subagent(is_subagent);
+            self.file.own_from = read(line.fields.subagent_history_start_ordinal);
         } else if !self.file.has_turns {
             // What follows was copied from this session.
             self.file.is_copying = true;

@@ -133,6 +133,31 @@ fn a_missing_or_circular_base_is_reported_and_the_rest_is_read() {
     assert_eq!(reader.problems(), [Problem::CircularBase { path }]);
 }
 
+/// A subagent whose parent was compacted: the copy begins inside of a turn, and has new times.
+#[test]
+fn the_first_own_ordinal_ends_the_copy_in_a_subagent() {
+    let home = Home::new();
+    let source = json!({ "subagent": { "thread_spawn": { "parent_thread_id": A, "depth": 1 } } });
+    let lines = [
+        meta(B, json!({ "source": source, "subagent_history_start_ordinal": 5 })),
+        meta(A, json!({})),
+        line(None, "compacted", json!({ "message": "before" })),
+        event(
+            json!({ "type": "task_complete", "turn_id": "01a2220e-0f00-7000-8000-000000000001", "last_agent_message": "x" }),
+        ),
+        event(json!({ "type": "task_started", "turn_id": "01a2220e-0f01-7000-8000-000000000001" })),
+        talk(1, "own"),
+    ];
+    let lines = lines.join("\n");
+    let numbered =
+        lines.lines().zip(0..).map(|(line, at)| line.replacen('{', &format!("{{\"ordinal\":{at},"), 1));
+    let numbered: Vec<String> = numbered.collect();
+    home.write(B, None, numbered.join("\n"));
+    let (all, reader) = home.read(B, Options::default());
+    assert_eq!(brief(&all), ["1 user own", "1 assistant own!", "1 completed"]);
+    assert_eq!((reader.summary().turns, reader.summary().copied_turns), (1, 2));
+}
+
 /// A session of two turns is reverted to the first, and continued; then reverted to the beginning; a fork was made of the
 /// file between the two.
 #[test]

@@ -90,7 +90,7 @@ impl Machine {
     pub(super) fn start(&mut self, id: Option<String>, at: Option<Timestamp>, is_implicit: bool) {
         self.finish_turn();
         self.file.has_turns = true;
-        if self.file.is_copying && self.is_own(id.as_deref(), at) {
+        if self.file.is_copying && self.file.own_from.is_none() && self.is_own(id.as_deref(), at) {
             self.file.is_copying = false;
         }
         let serial = self.serial;

@@ -152,6 +152,8 @@ pub(super) struct FileState {
     pub(super) started_at: Option<Timestamp>,
     pub(super) id: Option<Id>,
     pub(super) is_copying: bool,
+    /// The first ordinal that was not copied, if the first line has it.
+    pub(super) own_from: Option<u64>,
     pub(super) has_turns: bool,
     pub(super) goal: Option<(String, String)>,
     /// Whether commands have items.

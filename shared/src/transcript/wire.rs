@@ -41,7 +41,7 @@ fields! {
     name, namespace, num_turns, objective, output, overall_explanation, parent_thread_id, path, pattern, activity = "kind",
     passthrough = "internal_chat_message_metadata_passthrough", content_item_kinds, phase, prompt, queries, query, reason,
     recipient, response_id, result, review_output, role, sandbox_policy, server, source, started_at, started_at_ms, status,
-    stdout, success, summary, summary_text, text, thread_id, thread_settings, timestamp, tool, total_token_usage, turn_id,
+    stdout, subagent_history_start_ordinal, success, summary, summary_text, text, thread_id, thread_settings, timestamp, tool, total_token_usage, turn_id,
     turn_id_camel = "turnId", url, usage, user_facing_hint,
 }
 
