@@ -66,7 +66,11 @@ pub use record::{
 pub use state::Summary;
 
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod great;
 #[cfg(test)]
 mod mutations;
 #[cfg(test)]

@@ -4,15 +4,14 @@ use std::borrow::Cow;
 
 use super::machine::Machine;
 use super::record::{Detail, Item, ReviewAction, Role, TurnError, TurnStatus};
-use super::state::{Candidate, End, Slot, Wait};
+use super::state::{Candidate, End, Open, Slot, Wait};
 use super::wire::{Fields, Line, Raw, list, object, read, string, text};
 use crate::codex::rollout::{LineKind, Tokens, typed_text};
 use crate::record::Id;
 use crate::time::Timestamp;
 
 /// Events without an item of their own, or with one that another line has as well.
-const IGNORED: [&str; 24] = [
-    "agent_reasoning",
+const IGNORED: [&str; 23] = [
     "agent_reasoning_raw_content",
     "agent_reasoning_section_break",
     "item_started",
@@ -37,6 +36,9 @@ const IGNORED: [&str; 24] = [
     "undo_completed",
     "session_configured",
 ];
+
+/// The length of reasoning whose parts are collected.
+const LONGEST: usize = 1 << 20;
 
 impl Machine {
     /// Reads the next line, without its newline.
@@ -176,6 +178,10 @@ impl Machine {
                 let message = string(fields.message).unwrap_or_default();
                 self.agent_message(turn_id, message, string(fields.phase), line.at);
             }
+            "agent_reasoning" if !self.is_of_reviewer(turn_id) => {
+                self.wait_for_reasoning(fields.text, line.at)
+            }
+            "agent_reasoning" => {}
             "item_completed" => self.item(line, turn_id),
             "token_count" => {
                 let total = object(fields.info).total_token_usage;
@@ -408,6 +414,22 @@ impl Machine {
         } else {
             self.add_before_turn(item);
         }
+    }
+
+    /// A part of reasoning. The model's line with all parts is behind it, but not in the copy that a subagent gets.
+    fn wait_for_reasoning(&mut self, part: Raw<'_>, at: Option<Timestamp>) {
+        let Some(part) = string(part) else { return };
+        let held = |open: &Open| open.thought.as_ref().map_or(0, |thought| thought.text.len());
+        if self.open.as_ref().is_some_and(|open| held(open) + part.len() > LONGEST) {
+            self.settle();
+        }
+        let Some(open) = &mut self.open else { return };
+        let item = Item::new(Role::Reasoning, None, at, Detail::Plain {});
+        let thought = open.thought.get_or_insert_with(|| Candidate { text: String::new(), item });
+        if !thought.text.is_empty() {
+            thought.text += "\n\n";
+        }
+        thought.text += &part;
     }
 
     /// A message of which only the model's copy came so far.

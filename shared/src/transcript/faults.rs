@@ -1,28 +1,25 @@
 //! Damaged, unusual and changing files: what is there is read once, and nothing of it is read wrong.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::tests::{VERSIONS, home, read_all};
 use super::*;
 use crate::codex::files::Files;
-use crate::codex::rollout::packed;
 use crate::record::Id;
 
-const A: &str = "01a2220e-0000-7000-8000-00000000000a";
-const B: &str = "01a2220e-1000-7000-8000-00000000000b";
-const SEGMENT: &str = "01a2220e-0800-7000-8000-0000000000aa";
-const LATER: &str = "01a2220e-0900-7000-8000-0000000000ab";
+pub(super) const A: &str = "01a2220e-0000-7000-8000-00000000000a";
+pub(super) const B: &str = "01a2220e-1000-7000-8000-00000000000b";
+pub(super) const SEGMENT: &str = "01a2220e-0800-7000-8000-0000000000aa";
+pub(super) const LATER: &str = "01a2220e-0900-7000-8000-0000000000ab";
 
 /// The id of a turn, the later the greater.
-fn turn(number: u64) -> String {
+pub(super) fn turn(number: u64) -> String {
     format!("01a2220e-2{number:03}-7000-8000-000000000001")
 }
 
-fn line(ordinal: Option<u64>, kind: &str, payload: Value) -> String {
+pub(super) fn line(ordinal: Option<u64>, kind: &str, payload: Value) -> String {
     let mut line = json!({ "timestamp": "2026-11-28T12:08:15.000Z", "type": kind, "payload": payload });
     if let Some(ordinal) = ordinal {
         line["ordinal"] = ordinal.into();
@@ -30,11 +27,11 @@ fn line(ordinal: Option<u64>, kind: &str, payload: Value) -> String {
     line.to_string()
 }
 
-fn event(payload: Value) -> String {
+pub(super) fn event(payload: Value) -> String {
     line(None, "event_msg", payload)
 }
 
-fn meta(id: &str, more: Value) -> String {
+pub(super) fn meta(id: &str, more: Value) -> String {
     let mut payload = json!({ "id": id, "timestamp": "2026-11-28T12:08:14.000Z", "cwd": "/p" });
     for (name, value) in more.as_object().into_iter().flatten() {
         payload[name] = value.clone();
@@ -43,7 +40,7 @@ fn meta(id: &str, more: Value) -> String {
 }
 
 /// A turn with a message and an answer.
-fn talk(number: u64, message: &str) -> String {
+pub(super) fn talk(number: u64, message: &str) -> String {
     [
         event(json!({ "type": "task_started", "turn_id": turn(number) })),
         event(json!({ "type": "user_message", "message": message })),
@@ -54,15 +51,15 @@ fn talk(number: u64, message: &str) -> String {
 }
 
 /// A home with rollouts.
-struct Home(tempfile::TempDir);
+pub(super) struct Home(pub(super) tempfile::TempDir);
 
 impl Home {
-    fn new() -> Home {
+    pub(super) fn new() -> Home {
         Home(tempfile::tempdir().unwrap())
     }
 
     #[allow(clippy::disallowed_methods)] // A test makes the file that it reads.
-    fn write(&self, id: &str, segment: Option<&str>, text: impl AsRef<[u8]>) -> PathBuf {
+    pub(super) fn write(&self, id: &str, segment: Option<&str>, text: impl AsRef<[u8]>) -> PathBuf {
         let folder = self.0.path().join("sessions/2026/11/28");
         fs::create_dir_all(&folder).unwrap();
         let segment = segment.map_or(String::new(), |segment| format!("_{segment}"));
@@ -71,19 +68,19 @@ impl Home {
         path
     }
 
-    fn reader(&self, id: &str, options: Options) -> Reader {
+    pub(super) fn reader(&self, id: &str, options: Options) -> Reader {
         let files = Files::walk(self.0.path());
         Reader::of_session(&files, Id::parse(id).unwrap(), None, options).unwrap()
     }
 
-    fn read(&self, id: &str, options: Options) -> (Vec<Value>, Reader) {
+    pub(super) fn read(&self, id: &str, options: Options) -> (Vec<Value>, Reader) {
         let mut reader = self.reader(id, options);
         let all = rest(&mut reader);
         (all, reader)
     }
 }
 
-fn rest(reader: &mut Reader) -> Vec<Value> {
+pub(super) fn rest(reader: &mut Reader) -> Vec<Value> {
     let mut all = Vec::new();
     while let Some(record) = reader.next_record().unwrap() {
         all.push(serde_json::to_value(&record).unwrap());
@@ -91,12 +88,12 @@ fn rest(reader: &mut Reader) -> Vec<Value> {
     all
 }
 
-fn everything() -> Options {
+pub(super) fn everything() -> Options {
     Options { undone: true, copied: true, live: false }
 }
 
 /// The items as `turn role text`, with `-` for an undone turn, and the turns as `turn status`.
-fn brief(records: &[Value]) -> Vec<String> {
+pub(super) fn brief(records: &[Value]) -> Vec<String> {
     let text = |record: &Value, key: &str| record[key].as_str().unwrap_or("-").to_owned();
     let each = records.iter().map(|record| {
         let turn = record["turn"].as_u64().map_or("-".to_owned(), |turn| turn.to_string());
@@ -156,6 +153,42 @@ fn the_first_own_ordinal_ends_the_copy_in_a_subagent() {
     let (all, reader) = home.read(B, Options::default());
     assert_eq!(brief(&all), ["1 user own", "1 assistant own!", "1 completed"]);
     assert_eq!((reader.summary().turns, reader.summary().copied_turns), (1, 2));
+}
+
+/// Reasoning has an event for each part, and a line with all parts, of which either may be missing.
+#[test]
+fn reasoning_is_read_once() {
+    let home = Home::new();
+    let part = |text: &str| event(json!({ "type": "agent_reasoning", "text": text }));
+    let all = |parts: &[&str]| {
+        let parts: Vec<Value> =
+            parts.iter().map(|text| json!({ "type": "summary_text", "text": text })).collect();
+        line(None, "response_item", json!({ "type": "reasoning", "summary": parts }))
+    };
+    let message = event(json!({ "type": "agent_message", "message": "hi" }));
+    let lines = [
+        meta(A, json!({})),
+        event(json!({ "type": "task_started", "turn_id": turn(1) })),
+        part("a"),
+        part("b"),
+        all(&["a", "b"]),
+        message.clone(),
+        part("c"),
+        part("d"),
+        message,
+        all(&["e"]),
+        part("e"),
+    ];
+    home.write(A, None, lines.join("\n"));
+    let want = [
+        "1 reasoning a\n\nb",
+        "1 assistant hi",
+        "1 reasoning c\n\nd",
+        "1 assistant hi",
+        "1 reasoning e",
+        "1 -",
+    ];
+    assert_eq!(brief(&home.read(A, everything()).0), want);
 }
 
 /// A session of two turns is reverted to the first, and continued; then reverted to the beginning; a fork was made of the
@@ -328,7 +361,7 @@ fn damaged_lines_are_counted_and_the_next_ones_are_read() {
 }
 
 #[allow(clippy::disallowed_methods)] // A test makes the file that it reads.
-fn append(path: &Path, bytes: &[u8]) {
+pub(super) fn append(path: &Path, bytes: &[u8]) {
     use std::io::Write;
     fs::OpenOptions::new().append(true).open(path).unwrap().write_all(bytes).unwrap();
 }
@@ -364,228 +397,4 @@ fn a_session_without_an_envelope_is_read() {
     assert_eq!(brief(&all), want);
     assert_eq!((&all[2]["exit_code"], &all[5]["tokens"]), (&json!(0), &Value::Null));
     assert_eq!((reader.summary().unknown_lines, reader.summary().invalid_lines), (0, 0));
-}
-
-/// The path and contents of a file in a copied home.
-type Change<'c> = &'c dyn Fn(&Path, Vec<u8>) -> (PathBuf, Vec<u8>);
-
-/// A recorded home with its files changed.
-#[allow(clippy::disallowed_methods)] // A test makes the files that it reads.
-fn copied(version: &str, change: Change<'_>) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for file in Files::walk(&home(version)).all() {
-        let inside = file.path.strip_prefix(home(version)).unwrap();
-        let (path, bytes) = change(inside, fs::read(&file.path).unwrap());
-        let path = folder.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-    folder
-}
-
-fn sessions(files: &Files) -> Vec<String> {
-    files.sessions().map(|file| file.id.to_string()).collect()
-}
-
-#[test]
-fn compressed_and_archived_sessions_have_the_same_records() {
-    for version in VERSIONS {
-        let files = Files::walk(&home(version));
-        let packed = copied(version, &|path, bytes| {
-            (path.with_extension("jsonl.zst"), packed(&String::from_utf8(bytes).unwrap()))
-        });
-        let archived = copied(version, &|path, bytes| {
-            (Path::new("archived_sessions").join(path.file_name().unwrap()), bytes)
-        });
-        for session in sessions(&files) {
-            let want = read_all(&files, &session, everything());
-            for other in [&packed, &archived] {
-                assert_eq!(read_all(&Files::walk(other.path()), &session, everything()), want, "{session}");
-            }
-        }
-    }
-}
-
-/// The last record of each address: a later one replaces it.
-fn newest(records: Vec<Value>) -> BTreeMap<(String, u64), Value> {
-    let key = |one: &Value| (one["turn_id"].to_string(), one["item"].as_u64().unwrap_or(0));
-    records.into_iter().map(|one| (key(&one), one)).collect()
-}
-
-#[test]
-#[allow(clippy::disallowed_methods)] // A test makes the file that it reads.
-fn a_session_that_is_followed_has_the_same_records_in_the_end() {
-    for version in VERSIONS {
-        let files = Files::walk(&home(version));
-        for session in sessions(&files) {
-            let parts = files.of_session(Id::parse(&session).unwrap());
-            let text = fs::read(&parts[0].path).unwrap();
-            let has_base = memchr::memmem::find(&text, b"\"history_base\"").is_some();
-            let has_rollback = memchr::memmem::find(&text, b"\"thread_rolled_back\"").is_some();
-            if parts.len() > 1 || has_base || has_rollback {
-                continue;
-            }
-            let want = newest(read_all(&files, &session, everything()).0);
-            let folder = Home::new();
-            let path = folder.write(&session, None, "");
-            let mut reader = None;
-            let mut found = Vec::new();
-            // The writer stops within lines.
-            for piece in text.chunks(1777) {
-                append(&path, piece);
-                let reader = reader
-                    .get_or_insert_with(|| folder.reader(&session, Options { live: true, ..everything() }));
-                found.extend(rest(reader));
-            }
-            let mut found = newest(found);
-            // The order of lines shows only in whole files whether an item is late; a turn is not passed on while it is open.
-            let mut want = want;
-            want.retain(|_, one| one["type"] == "item" || !one["status"].is_null());
-            let reviews: Vec<Value> =
-                want.values().filter(|one| one["role"] == "review").map(|one| one["turn"].clone()).collect();
-            for one in want.values_mut().chain(found.values_mut()) {
-                one["late"] = Value::Null;
-                // The id of a review comes at its end.
-                if reviews.contains(&one["turn"]) {
-                    one["turn_id"] = Value::Null;
-                }
-            }
-            let texts = |all: &BTreeMap<(String, u64), Value>| -> Vec<String> {
-                let mut texts: Vec<String> = all.values().map(Value::to_string).collect();
-                texts.sort();
-                texts
-            };
-            let (found, want) = (texts(&found), texts(&want));
-            for (found, want) in found.iter().zip(&want) {
-                assert_eq!(found, want, "{version} {session}");
-            }
-            assert_eq!(found.len(), want.len(), "{version} {session}");
-        }
-    }
-}
-
-#[test]
-#[allow(clippy::disallowed_methods)] // A test makes the files that it reads.
-fn a_file_may_be_moved_and_replaced_while_it_is_followed() {
-    let home = Home::new();
-    let path = home.write(A, None, [meta(A, json!({})), talk(1, "one")].join("\n") + "\n");
-    let options = Options { live: true, ..everything() };
-    let (all, mut reader) = home.read(A, options.clone());
-    assert_eq!(brief(&all), ["1 user one", "1 assistant one!", "1 completed"]);
-    let find_again = |reader: &mut Reader| {
-        reader.find_again(&Files::walk(home.0.path()), None).unwrap();
-        brief(&rest(reader))
-    };
-    assert_eq!(find_again(&mut reader), [""; 0], "nothing has changed");
-    // Archived, and then continued.
-    let archived = home.0.path().join("archived_sessions").join(path.file_name().unwrap());
-    fs::create_dir_all(archived.parent().unwrap()).unwrap();
-    fs::rename(&path, &archived).unwrap();
-    append(&archived, (talk(2, "two") + "\n").as_bytes());
-    assert_eq!(find_again(&mut reader), ["2 user two", "2 assistant two!", "2 completed"]);
-    // Compressed.
-    let text = fs::read_to_string(&archived).unwrap() + &talk(3, "three") + "\n";
-    fs::write(archived.with_extension("jsonl.zst"), packed(&text)).unwrap();
-    fs::remove_file(&archived).unwrap();
-    assert_eq!(find_again(&mut reader), ["3 user three", "3 assistant three!", "3 completed"]);
-    assert_eq!(find_again(&mut reader), [""; 0]);
-    // Written anew with other bytes, as a migration does, and continued.
-    fs::remove_file(archived.with_extension("jsonl.zst")).unwrap();
-    let migrated: Vec<String> = (text + &talk(4, "four"))
-        .lines()
-        .zip(0..)
-        .map(|(line, ordinal)| line.replacen('{', &format!("{{\"ordinal\":{ordinal},"), 1))
-        .collect();
-    let path = home.write(A, None, migrated.join("\n") + "\n");
-    assert_eq!(find_again(&mut reader), ["4 user four", "4 assistant four!", "4 completed"]);
-    // Reverted to the second turn.
-    let text = fs::read_to_string(&path).unwrap();
-    let end = text.lines().take(9).map(|line| line.len() + 1).sum::<usize>();
-    let base = json!({ "history_base": { "thread_id": A, "end_byte_offset": end } });
-    home.write(A, Some(SEGMENT), [meta(A, base), talk(5, "five")].join("\n") + "\n");
-    let mut found = find_again(&mut reader);
-    found.sort();
-    let undone = "- completed (undone)";
-    assert_eq!(found, [undone, undone, "3 assistant five!", "3 completed", "3 user five"]);
-}
-
-#[test]
-fn the_last_turns_are_those_of_the_whole_transcript() {
-    let mut numbered = 0;
-    for version in VERSIONS {
-        let files = Files::walk(&home(version));
-        for session in sessions(&files) {
-            let id = Id::parse(&session).unwrap();
-            let (all, summary) = read_all(&files, &session, Options::default());
-            for count in 1..=summary.turns.min(3) {
-                let mut reader =
-                    Reader::last_turns_beyond(0, &files, id, None, count, Options::default()).unwrap();
-                let found = rest(&mut reader);
-                let from = summary.turns - count;
-                // An item of an earlier turn may come late.
-                let late: Vec<&Value> =
-                    found.iter().filter(|one| one["turn"].is_null() && one["late"] == true).collect();
-                let is_numbered = found.iter().any(|one| !one["turn"].is_null());
-                numbered += usize::from(!is_numbered);
-                let plain = |one: &Value| {
-                    let mut one = one.clone();
-                    if !is_numbered {
-                        (one["turn"], one["address"]) = (Value::Null, Value::Null);
-                    }
-                    one
-                };
-                let want: Vec<Value> = all
-                    .iter()
-                    .filter(|one| one["turn"].as_u64().is_some_and(|turn| turn > from))
-                    .map(plain)
-                    .collect();
-                let found: Vec<Value> = found
-                    .iter()
-                    .filter(|one| one["item"].is_null() && one["type"] == "turn" || !one["item"].is_null())
-                    .map(plain)
-                    .collect();
-                assert_eq!(brief(&found), brief(&want), "{version} {session} {count} {late:?}");
-                assert_eq!(found, want, "{version} {session} {count}");
-            }
-        }
-    }
-    assert!(numbered > 0);
-}
-
-#[test]
-#[allow(clippy::disallowed_methods)] // A test makes the file that it reads.
-fn the_end_of_a_great_file_is_read_in_bounded_time_and_memory() {
-    let home = Home::new();
-    let history = format!("[{}]", vec![format!("{{\"text\":\"{}\"}}", "x".repeat(1 << 20)); 18].join(","));
-    let compacted = format!(
-        r#"{{"timestamp":"2026-11-28T12:08:15.000Z","type":"compacted","payload":{{"message":"short","replacement_history":{history}}}}}"#
-    );
-    let count = |total: u64| {
-        let usage =
-            |input: u64| json!({ "input_tokens": input, "output_tokens": 1, "total_tokens": input + 1 });
-        event(
-            json!({ "type": "token_count", "info": { "total_token_usage": usage(total), "last_token_usage": usage(5) } }),
-        )
-    };
-    let first = [
-        meta(A, json!({})),
-        event(json!({ "type": "task_started", "turn_id": turn(1) })),
-        compacted,
-        count(10),
-        event(json!({ "type": "task_complete", "turn_id": turn(1), "last_agent_message": "x" })),
-    ];
-    let path = home.write(A, None, first.join("\n") + "\n");
-    let (all, _) = home.read(A, everything());
-    assert_eq!(brief(&all), ["1 compaction short", "1 completed"]);
-    // A gigabyte of one line, of which the disk has nothing.
-    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-    file.set_len(1 << 30).unwrap();
-    drop(file);
-    let rest_of_file = ["", &talk(2, "two"), &count(10), &talk(3, "three"), ""].join("\n");
-    append(&path, rest_of_file.as_bytes());
-    let files = Files::walk(home.0.path());
-    let start = std::time::Instant::now();
-    let mut reader = Reader::last_turns(&files, Id::parse(A).unwrap(), None, 1, Options::default()).unwrap();
-    assert_eq!(brief(&rest(&mut reader)), ["- user three", "- assistant three!", "- completed"]);
-    assert!(start.elapsed() < std::time::Duration::from_secs(2), "{:?}", start.elapsed());
 }

@@ -202,6 +202,9 @@ impl Machine {
         is_event: bool,
     ) {
         let text = texts.join("\n\n");
+        if let Some(open) = self.open.as_mut().filter(|_| !text.is_empty()) {
+            open.thought = None;
+        }
         if text.is_empty() || self.is_copy(Role::Reasoning, &text, is_event) {
             return;
         }

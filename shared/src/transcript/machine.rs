@@ -133,6 +133,7 @@ impl Machine {
             is_compacted: false,
             prompt: None,
             reply: None,
+            thought: None,
             seen: VecDeque::new(),
             end: None,
         };
@@ -398,15 +399,20 @@ impl Machine {
         false
     }
 
-    /// Adds the messages of which only the model's copy came.
+    /// Adds the messages of which only the model's copy came, and the reasoning of which only the events came.
     pub(super) fn settle(&mut self) {
         let Some(open) = &mut self.open else { return };
-        let (prompt, reply) = (open.prompt.take(), open.reply.take());
+        let (prompt, thought, reply) = (open.prompt.take(), open.thought.take(), open.reply.take());
         open.has_user |= prompt.is_some();
         open.has_answer |= reply.is_some();
-        for candidate in [prompt, reply].into_iter().flatten() {
-            self.is_copy(candidate.item.role, &candidate.text, false);
-            self.push(Slot::new(None, candidate.item, Wait::Nothing));
+        for candidate in [prompt, thought, reply].into_iter().flatten() {
+            let role = candidate.item.role;
+            if self.is_copy(role, &candidate.text, role == Role::Reasoning) && role == Role::Reasoning {
+                continue;
+            }
+            let mut item = candidate.item;
+            item.text = Some(candidate.text);
+            self.push(Slot::new(None, item, Wait::Nothing));
         }
     }
 

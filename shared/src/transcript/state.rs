@@ -126,6 +126,8 @@ pub(super) struct Open {
     pub(super) is_compacted: bool,
     pub(super) prompt: Option<Candidate>,
     pub(super) reply: Option<Candidate>,
+    /// Reasoning of which only the events came so far, one for each part.
+    pub(super) thought: Option<Candidate>,
     pub(super) seen: VecDeque<(Role, String, bool)>,
     pub(super) end: Option<End>,
 }

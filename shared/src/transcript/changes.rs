@@ -1,0 +1,157 @@
+//! Files that are compressed, archived, continued or replaced, also while they are read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::faults::*;
+use super::tests::{VERSIONS, home, read_all};
+use super::*;
+use crate::codex::files::Files;
+use crate::codex::rollout::packed;
+use crate::record::Id;
+
+/// The path and contents of a file in a copied home.
+type Change<'c> = &'c dyn Fn(&Path, Vec<u8>) -> (PathBuf, Vec<u8>);
+
+/// A recorded home with its files changed.
+#[allow(clippy::disallowed_methods)] // A test makes the files that it reads.
+fn copied(version: &str, change: Change<'_>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in Files::walk(&home(version)).all() {
+        let inside = file.path.strip_prefix(home(version)).unwrap();
+        let (path, bytes) = change(inside, fs::read(&file.path).unwrap());
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    folder
+}
+
+pub(super) fn sessions(files: &Files) -> Vec<String> {
+    files.sessions().map(|file| file.id.to_string()).collect()
+}
+
+#[test]
+fn compressed_and_archived_sessions_have_the_same_records() {
+    for version in VERSIONS {
+        let files = Files::walk(&home(version));
+        let packed = copied(version, &|path, bytes| {
+            (path.with_extension("jsonl.zst"), packed(&String::from_utf8(bytes).unwrap()))
+        });
+        let archived = copied(version, &|path, bytes| {
+            (Path::new("archived_sessions").join(path.file_name().unwrap()), bytes)
+        });
+        for session in sessions(&files) {
+            let want = read_all(&files, &session, everything());
+            for other in [&packed, &archived] {
+                assert_eq!(read_all(&Files::walk(other.path()), &session, everything()), want, "{session}");
+            }
+        }
+    }
+}
+
+/// The last record of each address: a later one replaces it.
+fn newest(records: Vec<Value>) -> BTreeMap<(String, u64), Value> {
+    let key = |one: &Value| (one["turn_id"].to_string(), one["item"].as_u64().unwrap_or(0));
+    records.into_iter().map(|one| (key(&one), one)).collect()
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)] // A test makes the file that it reads.
+fn a_session_that_is_followed_has_the_same_records_in_the_end() {
+    for version in VERSIONS {
+        let files = Files::walk(&home(version));
+        for session in sessions(&files) {
+            let parts = files.of_session(Id::parse(&session).unwrap());
+            let text = fs::read(&parts[0].path).unwrap();
+            let has_base = memchr::memmem::find(&text, b"\"history_base\"").is_some();
+            let has_rollback = memchr::memmem::find(&text, b"\"thread_rolled_back\"").is_some();
+            if parts.len() > 1 || has_base || has_rollback {
+                continue;
+            }
+            let want = newest(read_all(&files, &session, everything()).0);
+            let folder = Home::new();
+            let path = folder.write(&session, None, "");
+            let mut reader = None;
+            let mut found = Vec::new();
+            // The writer stops within lines.
+            for piece in text.chunks(1777) {
+                append(&path, piece);
+                let reader = reader
+                    .get_or_insert_with(|| folder.reader(&session, Options { live: true, ..everything() }));
+                found.extend(rest(reader));
+            }
+            let mut found = newest(found);
+            // The order of lines shows only in whole files whether an item is late; a turn is not passed on while it is open.
+            let mut want = want;
+            want.retain(|_, one| one["type"] == "item" || !one["status"].is_null());
+            let reviews: Vec<Value> =
+                want.values().filter(|one| one["role"] == "review").map(|one| one["turn"].clone()).collect();
+            for one in want.values_mut().chain(found.values_mut()) {
+                one["late"] = Value::Null;
+                // The id of a review comes at its end.
+                if reviews.contains(&one["turn"]) {
+                    one["turn_id"] = Value::Null;
+                }
+            }
+            let texts = |all: &BTreeMap<(String, u64), Value>| -> Vec<String> {
+                let mut texts: Vec<String> = all.values().map(Value::to_string).collect();
+                texts.sort();
+                texts
+            };
+            let (found, want) = (texts(&found), texts(&want));
+            for (found, want) in found.iter().zip(&want) {
+                assert_eq!(found, want, "{version} {session}");
+            }
+            assert_eq!(found.len(), want.len(), "{version} {session}");
+        }
+    }
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)] // A test makes the files that it reads.
+fn a_file_may_be_moved_and_replaced_while_it_is_followed() {
+    let home = Home::new();
+    let path = home.write(A, None, [meta(A, json!({})), talk(1, "one")].join("\n") + "\n");
+    let options = Options { live: true, ..everything() };
+    let (all, mut reader) = home.read(A, options.clone());
+    assert_eq!(brief(&all), ["1 user one", "1 assistant one!", "1 completed"]);
+    let find_again = |reader: &mut Reader| {
+        reader.find_again(&Files::walk(home.0.path()), None).unwrap();
+        brief(&rest(reader))
+    };
+    assert_eq!(find_again(&mut reader), [""; 0], "nothing has changed");
+    // Archived, and then continued.
+    let archived = home.0.path().join("archived_sessions").join(path.file_name().unwrap());
+    fs::create_dir_all(archived.parent().unwrap()).unwrap();
+    fs::rename(&path, &archived).unwrap();
+    append(&archived, (talk(2, "two") + "\n").as_bytes());
+    assert_eq!(find_again(&mut reader), ["2 user two", "2 assistant two!", "2 completed"]);
+    // Compressed.
+    let text = fs::read_to_string(&archived).unwrap() + &talk(3, "three") + "\n";
+    fs::write(archived.with_extension("jsonl.zst"), packed(&text)).unwrap();
+    fs::remove_file(&archived).unwrap();
+    assert_eq!(find_again(&mut reader), ["3 user three", "3 assistant three!", "3 completed"]);
+    assert_eq!(find_again(&mut reader), [""; 0]);
+    // Written anew with other bytes, as a migration does, and continued.
+    fs::remove_file(archived.with_extension("jsonl.zst")).unwrap();
+    let migrated: Vec<String> = (text + &talk(4, "four"))
+        .lines()
+        .zip(0..)
+        .map(|(line, ordinal)| line.replacen('{', &format!("{{\"ordinal\":{ordinal},"), 1))
+        .collect();
+    let path = home.write(A, None, migrated.join("\n") + "\n");
+    assert_eq!(find_again(&mut reader), ["4 user four", "4 assistant four!", "4 completed"]);
+    // Reverted to the second turn.
+    let text = fs::read_to_string(&path).unwrap();
+    let end = text.lines().take(9).map(|line| line.len() + 1).sum::<usize>();
+    let base = json!({ "history_base": { "thread_id": A, "end_byte_offset": end } });
+    home.write(A, Some(SEGMENT), [meta(A, base), talk(5, "five")].join("\n") + "\n");
+    let mut found = find_again(&mut reader);
+    found.sort();
+    let undone = "- completed (undone)";
+    assert_eq!(found, [undone, undone, "3 assistant five!", "3 completed", "3 user five"]);
+}
