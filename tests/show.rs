@@ -2,6 +2,7 @@
 
 mod agrees;
 mod reading;
+mod script;
 
 use std::collections::BTreeMap;
 use std::fs;

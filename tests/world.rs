@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub mod app;
 pub mod fake;
 pub mod model;
 pub mod ran;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 /// The differences that are meant, each with its reason.
-pub const RULES: [(&str, &str); 13] = [
+pub const RULES: [(&str, &str); 14] = [
     ("lists", "check lists, questions, goals and scripts have no item, and thread/read has only items"),
     ("agents", "an item about another agent has no text, and a message between agents has no item"),
     ("failed patch", "a patch that does not apply has neither an item nor an event"),
@@ -18,6 +18,7 @@ pub const RULES: [(&str, &str); 13] = [
     ("legacy image", "an image that the model looked at is in the legacy format only a call of the model"),
     ("killed", "the item of a command that was killed may come late, or never"),
     ("together", "Codex orders calls that ran at the same time by their ends, show by their calls"),
+    ("empty", "an answer without text is an item of Codex, and nothing that show could print"),
     ("failed turn", "a legacy turn that failed has no error, and Codex calls it completed"),
     ("reviewer", "Codex shows the prompt of a reviewer as a turn of its own"),
     (
@@ -96,7 +97,10 @@ impl Readings {
                 [&mut found, &mut want].into_iter().for_each(|items| sort_together(items));
                 self.rule("together");
             }
-            assert_eq!(found, want, "{place} {}", own.id);
+            for (found, want) in found.iter().zip(&want) {
+                assert!(found == want, "{place} {}: {}", own.id, difference(found, want));
+            }
+            assert_eq!(found.len(), want.len(), "{place} {}: {found:?}, not {want:?}", own.id);
             self.turns += 1;
             self.items += found.len();
         }
@@ -115,6 +119,10 @@ impl Readings {
             "userMessage" => {
                 let parts = item["content"].as_array().unwrap().iter();
                 new("user", parts.filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join("\n"))
+            }
+            "agentMessage" if item["text"] == "" => {
+                self.rule("empty");
+                None
             }
             "agentMessage" => new("assistant", text(&item["text"])),
             "plan" => new("plan", text(&item["text"])),
@@ -276,6 +284,17 @@ impl Readings {
         self.rule(rule);
         true
     }
+}
+
+/// Two items where they begin to differ.
+fn difference(found: &Item, want: &Item) -> String {
+    let both = found.text.chars().zip(want.text.chars());
+    let from = both.take_while(|(a, b)| a == b).count().saturating_sub(20);
+    let near = |item: &Item| {
+        let text: String = item.text.chars().skip(from).take(100).collect();
+        format!("{} {} {text:?}", item.role, if item.failed { "failed" } else { "good" })
+    };
+    format!("{}, not {}", near(found), near(want))
 }
 
 /// Sorts each row of calls that are next to each other.

@@ -72,11 +72,26 @@ struct Shared {
     /// Starts at the wall clock's nanoseconds: a session may outlive the model it began
     /// with, and the ids in its history must not come up again from the next one.
     next_id: AtomicU64,
+    /// Asked before the steering words are.
+    script: Option<Script>,
 }
+
+/// A script: the items of an answer, or the HTTP status and the code of a failure; `None` for the answer that the
+/// steering words ask for. It gets the body of each request and the newest user message.
+pub type Script = Box<dyn Fn(&Value, &str) -> Option<Result<Vec<Value>, (u16, &'static str)>> + Send + Sync>;
 
 impl Model {
     /// Starts a model on a free port. It takes requests as soon as this returns.
     pub fn start() -> Model {
+        Model::with(None)
+    }
+
+    /// Starts a model that does what a script says. Items without ids get new ones.
+    pub fn scripted(script: Script) -> Model {
+        Model::with(Some(script))
+    }
+
+    fn with(script: Option<Script>) -> Model {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("no free port");
         let port = listener.local_addr().expect("no local address").port();
         let shared = Arc::new(Shared {
@@ -84,6 +99,7 @@ impl Model {
             seen: Mutex::default(),
             limit: Mutex::default(),
             next_id: AtomicU64::new(unix_time().as_nanos() as u64),
+            script,
         });
         let for_acceptor = Arc::clone(&shared);
         let acceptor = Some(thread::spawn(move || accept(&listener, &for_acceptor)));
@@ -257,6 +273,12 @@ fn answer(http: &Http, stream: &TcpStream, shared: &Shared) -> io::Result<Reply>
     });
     drop(seen);
 
+    if let Some(scripted) = shared.script.as_ref().and_then(|script| script(&body, &text)) {
+        return Ok(match scripted {
+            Ok(items) => (200, events_of(shared, items, true)),
+            Err((status, code)) => failure(status, code),
+        });
+    }
     let (rest, command) = split_shell(&text);
     let words = rest.split(|c: char| !c.is_alphanumeric() && c != '_');
     let words: Vec<&str> = words.collect();
@@ -284,13 +306,26 @@ fn answer(http: &Http, stream: &TcpStream, shared: &Shared) -> io::Result<Reply>
     let call = ask.then(|| shared.tool_call(&body["tools"], command.as_deref()));
     let item = call.flatten().unwrap_or_else(|| {
         let content = json!([{"type": "output_text", "text": format!("echo: {text}")}]);
-        let id = shared.id("msg");
-        json!({"type": "message", "id": id, "role": "assistant", "content": content})
+        json!({"type": "message", "role": "assistant", "content": content})
     });
+    Ok((200, events_of(shared, vec![item], !has("CUT"))))
+}
+
+/// The events of an answer with these items.
+fn events_of(shared: &Shared, items: Vec<Value>, is_complete: bool) -> String {
     let id = shared.id("resp");
     let mut events = event(&json!({"type": "response.created", "response": {"id": id}}));
-    events += &event(&json!({"type": "response.output_item.done", "item": item}));
-    if !has("CUT") {
+    for mut item in items {
+        let kind = item["type"].as_str().unwrap_or_default().to_owned();
+        if item["id"].is_null() {
+            item["id"] = shared.id(&kind).into();
+        }
+        if kind.ends_with("tool_call") || kind == "function_call" {
+            item["call_id"] = shared.id("call").into();
+        }
+        events += &event(&json!({"type": "response.output_item.done", "item": item}));
+    }
+    if is_complete {
         // Always the same numbers, so that sums over turns can be foretold.
         let usage = json!({
             "input_tokens": 100, "input_tokens_details": {"cached_tokens": 10},
@@ -300,7 +335,7 @@ fn answer(http: &Http, stream: &TcpStream, shared: &Shared) -> io::Result<Reply>
         let response = json!({"id": id, "usage": usage});
         events += &event(&json!({"type": "response.completed", "response": response}));
     }
-    Ok((200, events))
+    events
 }
 
 /// Steering word, HTTP status, the error's code.
@@ -380,8 +415,7 @@ impl Shared {
             for tool in namespace.map_or(slice::from_ref(entry), Vec::as_slice) {
                 if let Some(arguments) = tool_arguments(tool, command) {
                     let mut call = json!({
-                        "type": "function_call", "id": self.id("fc"), "call_id": self.id("call"),
-                        "name": tool["name"], "arguments": arguments.to_string(),
+                        "type": "function_call", "name": tool["name"], "arguments": arguments.to_string(),
                     });
                     if namespace.is_some() {
                         call["namespace"] = entry["name"].clone();

@@ -2,12 +2,13 @@
 //!
 //! `tests/run` installs Codex; without it these tests are skipped with a message.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::world::app::App;
 use crate::world::model::Model;
 use crate::world::{NEWEST, Ran, World, json as records, ran};
 
@@ -43,8 +44,11 @@ impl Real {
     }
 
     pub fn with_version(version: &str) -> Option<Real> {
+        Real::with_model(version, Model::start())
+    }
+
+    pub fn with_model(version: &str, model: Model) -> Option<Real> {
         let codex = codex(version)?;
-        let model = Model::start();
         let mut world = World::new();
         world.set("CODEX_AGENT_CODEX", codex.to_str().unwrap());
         world.write("home/.codex/config.toml", model.config_toml());
@@ -95,32 +99,7 @@ impl Real {
 
     /// Asks the app-server one thing.
     pub fn ask(&self, method: &str, params: Value) -> Value {
-        let mut command = self.command("alpha");
-        let mut child = command
-            .arg("app-server")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut call = |id: u32, method: &str, params: &Value| {
-            writeln!(stdin, "{}", json!({"id": id, "method": method, "params": params})).unwrap();
-            loop {
-                let answer: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
-                if answer["id"] == id {
-                    assert!(answer["error"].is_null(), "{method}: {answer}");
-                    return answer["result"].clone();
-                }
-            }
-        };
-        let client = json!({"clientInfo": {"name": "test", "title": "test", "version": "0"}, "capabilities": {"experimentalApi": true}});
-        call(1, "initialize", &client);
-        let answer = call(2, method, &params);
-        drop(stdin);
-        child.wait().unwrap();
-        answer
+        App::start(self).call(method, &params)
     }
 
     pub fn list(&self, more: &[&str]) -> Vec<Value> {
