@@ -127,6 +127,31 @@ fn classic(session: &mut Session<'_>, codex: &Real) {
     session.turn("Delegate with context");
 }
 
+/// Rolls back turns with two messages and with none, around a compaction, and twice in a row.
+fn roll_back(session: &mut Session<'_>) {
+    let drop = |session: &mut Session<'_>, count: u64| {
+        session.call("thread/rollback", json!({"numTurns": count}));
+    };
+    let steered = session.begin("Work slowly", "");
+    until_started(session, "sleep 1");
+    let more = json!([{"type": "text", "text": "And more"}]);
+    session.call("turn/steer", json!({"expectedTurnId": steered, "input": more}));
+    session.end("completed");
+    session.turn("The third");
+    drop(session, 2);
+    session.turn("The fourth");
+    session.call("thread/compact/start", json!({}));
+    session.end("completed");
+    session.turn("The fifth");
+    drop(session, 1);
+    drop(session, 1);
+    session.call("thread/shellCommand", json!({"command": "echo mine"}));
+    session.end("completed");
+    session.turn("The sixth");
+    session.turn("The seventh");
+    drop(session, 1);
+}
+
 /// Waits until a command runs.
 fn until_started(session: &mut Session<'_>, command: &str) {
     let is_it = |message: &Value| {
@@ -170,6 +195,13 @@ fn live(version: &str, readings: &mut Readings) -> bool {
         false => session.call("thread/rollback", json!({"numTurns": 1})),
     };
     session.turn("Once more");
+    if !is_new {
+        let mut cut = Session::start(&mut app, &codex, json!({}));
+        cut.turn("The first");
+        roll_back(&mut cut);
+        // Once more in a fork, where the turns are copies.
+        roll_back(&mut cut.fork());
+    }
     let legacy = is_new.then(|| {
         let mut code = Session::start(&mut app, &codex, json!({"model": "gpt-6.1-sol"}));
         code.turn("Code: run");

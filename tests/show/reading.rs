@@ -97,10 +97,16 @@ impl Readings {
                 [&mut found, &mut want].into_iter().for_each(|items| sort_together(items));
                 self.rule("together");
             }
-            for (found, want) in found.iter().zip(&want) {
-                assert!(found == want, "{place} {}: {}", own.id, difference(found, want));
-            }
-            assert_eq!(found.len(), want.len(), "{place} {}: {found:?}, not {want:?}", own.id);
+            let at = found.iter().zip(&want).position(|(found, want)| found != want);
+            let all = || [&found, &want].map(|items| items.iter().map(brief).collect::<Vec<_>>());
+            assert_eq!(
+                at.map(|at| difference(&found[at], &want[at])),
+                None,
+                "{place} {}: {:?}",
+                own.id,
+                all()
+            );
+            assert_eq!(found.len(), want.len(), "{place} {}: {:?}", own.id, all());
             self.turns += 1;
             self.items += found.len();
         }
@@ -284,6 +290,11 @@ impl Readings {
         self.rule(rule);
         true
     }
+}
+
+/// The beginning of an item.
+fn brief(item: &Item) -> String {
+    format!("{} {}", item.role, item.text.lines().next().unwrap_or_default())
 }
 
 /// Two items where they begin to differ.

@@ -56,8 +56,9 @@ fn call_in(namespace: &str, name: &str, arguments: Value) -> Value {
     item
 }
 
+/// A command, which Codex answers at its end: a slow machine must not make it one that runs in the background.
 fn run(command: &str) -> Value {
-    call("exec_command", json!({"cmd": command}))
+    call("exec_command", json!({"cmd": command, "yield_time_ms": 20_000}))
 }
 
 fn custom(name: &str, input: &str) -> Value {
@@ -221,7 +222,8 @@ pub fn script() -> Script {
         let steps = steps(&message)?;
         let mut asked = asked.lock().unwrap();
         let count = asked.entry(message).or_default();
-        let step = steps.get(*count).cloned().unwrap_or_else(|| vec![say("Again.")]);
+        // Each turn takes all steps, so that the next turn with this message begins anew.
+        let step = steps[*count % steps.len()].clone();
         *count += 1;
         let text = Value::from(step).to_string().replace("@agent", &agent(body).unwrap_or_default());
         Some(Ok(serde_json::from_str(&text).unwrap()))
