@@ -75,3 +75,5 @@ mod great;
 mod mutations;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod traps;

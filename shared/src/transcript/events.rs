@@ -94,6 +94,8 @@ impl Machine {
             self.cwd = string(line.fields.cwd).or(self.cwd.take());
             let is_subagent = line.fields.source.is_some_and(|source| source.get().contains("\"subagent\""));
             self.set_subagent(is_subagent);
+            self.file.has_parent =
+                text(line.fields.forked_from_id).or(text(line.fields.parent_thread_id)).is_some();
             self.file.own_from = read(line.fields.subagent_history_start_ordinal);
         } else if !self.file.has_turns {
             // What follows was copied from this session.

@@ -89,6 +89,10 @@ impl Machine {
     /// Opens a turn.
     pub(super) fn start(&mut self, id: Option<String>, at: Option<Timestamp>, is_implicit: bool) {
         self.finish_turn();
+        // Some versions do not name the sessions whose turns they copied.
+        if !self.file.has_turns && self.file.has_parent && id.is_some() && !self.is_own(id.as_deref(), None) {
+            self.file.is_copying = true;
+        }
         self.file.has_turns = true;
         if self.file.is_copying && self.file.own_from.is_none() && self.is_own(id.as_deref(), at) {
             self.file.is_copying = false;

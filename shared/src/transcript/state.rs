@@ -154,6 +154,8 @@ pub(super) struct FileState {
     pub(super) started_at: Option<Timestamp>,
     pub(super) id: Option<Id>,
     pub(super) is_copying: bool,
+    /// Whether the session comes from another one, so that turns that are older than it are copies.
+    pub(super) has_parent: bool,
     /// The first ordinal that was not copied, if the first line has it.
     pub(super) own_from: Option<u64>,
     pub(super) has_turns: bool,
