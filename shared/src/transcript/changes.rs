@@ -155,3 +155,35 @@ fn a_file_may_be_moved_and_replaced_while_it_is_followed() {
     let undone = "- completed (undone)";
     assert_eq!(found, [undone, undone, "3 assistant five!", "3 completed", "3 user five"]);
 }
+
+#[test]
+#[allow(clippy::disallowed_methods)] // A test makes the files that it reads.
+fn a_file_may_be_cut_or_deleted_while_it_is_read() {
+    let home = Home::new();
+    let first = [meta(A, json!({})), talk(1, "one")].join("\n") + "\n";
+    let path = home.write(A, None, first.clone() + &talk(2, "two") + "\n");
+    let options = Options { live: true, ..everything() };
+    let (all, mut reader) = home.read(A, options.clone());
+    assert_eq!(brief(&all).len(), 6);
+    // The second turn is lost, and another one takes its number.
+    fs::write(&path, &first).unwrap();
+    let find_again = |reader: &mut Reader| reader.find_again(&Files::walk(home.0.path()), None);
+    find_again(&mut reader).unwrap();
+    assert_eq!(brief(&rest(&mut reader)), ["- completed (undone)"]);
+    append(&path, (talk(3, "three") + "\n").as_bytes());
+    assert_eq!(brief(&rest(&mut reader)), ["2 user three", "2 assistant three!", "2 completed"]);
+    // A file that is read to its end by a reader that has it open, and is found no more after that.
+    let mut other = home.reader(A, Options::default());
+    assert!(other.next_record().unwrap().is_some());
+    fs::remove_file(&path).unwrap();
+    assert_eq!(rest(&mut other).len(), 5);
+    let error = find_again(&mut reader).unwrap_err();
+    assert_eq!(
+        (error.kind(), &*error.to_string()),
+        (std::io::ErrorKind::NotFound, "the session has no rollout")
+    );
+    // It is back.
+    home.write(A, None, first + &talk(3, "three") + "\n" + &talk(4, "four") + "\n");
+    find_again(&mut reader).unwrap();
+    assert_eq!(brief(&rest(&mut reader)), ["3 user four", "3 assistant four!", "3 completed"]);
+}
