@@ -81,8 +81,9 @@ impl Machine {
         self.out.pop_front()
     }
 
-    /// The turns that were rolled back.
-    pub(super) fn into_rolled_back(self) -> Vec<(u64, u64)> {
+    /// The turns that were rolled back, in ascending order.
+    pub(super) fn into_rolled_back(mut self) -> Vec<(u64, u64)> {
+        self.rolled_back.sort_unstable();
         self.rolled_back
     }
 
@@ -519,6 +520,8 @@ fn clock(id: Option<&str>) -> Option<Timestamp> {
     id.and_then(Id::parse).and_then(Id::created_at)
 }
 
+/// Whether one of the ranges, which are sorted and do not overlap, has a number.
 fn contains(ranges: &[(u64, u64)], serial: u64) -> bool {
-    ranges.iter().any(|(from, end)| (*from..*end).contains(&serial))
+    let next = ranges.partition_point(|(from, _)| *from <= serial);
+    next.checked_sub(1).is_some_and(|last| serial < ranges[last].1)
 }

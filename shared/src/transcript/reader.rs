@@ -141,12 +141,14 @@ impl Reader {
             while scan.next_record()?.is_some() {}
             let turns = scan.summary().turns;
             if turns > count || is_whole {
-                let options = Options { live: false, ..options };
+                // Turns that were copied into a subagent have no numbers: they come before the first one.
+                let copied = options.copied && turns < count;
+                let options = Options { live: false, copied, ..options };
                 let mut reader = Reader::new(Some(session), tail, options, problems)?;
                 reader.machine.skip(turns.saturating_sub(count), !is_whole);
                 return Ok(reader);
             }
-            wanted = wanted.saturating_mul(2).saturating_add(8);
+            wanted = wanted.saturating_mul(8);
         }
     }
 

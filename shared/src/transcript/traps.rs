@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::faults::*;
 use super::*;
 use crate::codex::files::Files;
+use crate::record::Id;
 
 /// An id that was made at a moment; the greater, the later.
 fn id(moment: u64) -> String {
@@ -216,6 +217,14 @@ fn subagents_of_subagents_have_only_their_own_turns() {
         let want = [format!("1 user {depth}"), "1 completed".to_owned(), "2 -".to_owned()];
         assert_eq!(brief(&all), want, "{depth}");
         assert_eq!((reader.summary().copied_turns, reader.summary().own_turns), (2 * depth, 2));
+        // The last turns are the own ones, unless more are asked for.
+        let files = Files::walk(home.0.path());
+        let session = Id::parse(&own).unwrap();
+        for (count, copied) in [(1, 0), (2, 0), (3, depth)] {
+            let mut reader = Reader::last_turns(&files, session, None, count, everything()).unwrap();
+            let users = brief(&rest(&mut reader)).iter().filter(|one| one.contains("user")).count() as u64;
+            assert_eq!(users, copied + u64::from(count > 1), "{depth} {count}");
+        }
         let (all, _) = home.read(&own, everything());
         assert_eq!(brief(&all).iter().filter(|one| one.contains("user")).count() as u64, depth + 1);
     }
