@@ -89,9 +89,10 @@ fn main() -> ExitCode {
 }
 
 /// The manual pages that no tool prints.
-const PAGES: [(&str, &str); 4] = [
+const PAGES: [(&str, &str); 5] = [
     ("man7/codex-agent.7", include_str!("../man/codex-agent.7")),
     ("man7/codex-agent-plugins.7", include_str!("../man/codex-agent-plugins.7")),
+    ("man7/codex-agent-transcripts.7", include_str!("../man/codex-agent-transcripts.7")),
     ("man5/codex-agent-records.5", include_str!("../man/codex-agent-records.5")),
     ("man5/codex-agent-files.5", include_str!("../man/codex-agent-files.5")),
 ];

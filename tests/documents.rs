@@ -18,8 +18,13 @@ use crate::world::*;
 mod readme;
 
 /// Pages that are written by hand.
-const BY_HAND: [&str; 4] =
-    ["codex-agent.7", "codex-agent-plugins.7", "codex-agent-records.5", "codex-agent-files.5"];
+const BY_HAND: [&str; 5] = [
+    "codex-agent.7",
+    "codex-agent-plugins.7",
+    "codex-agent-transcripts.7",
+    "codex-agent-records.5",
+    "codex-agent-files.5",
+];
 
 /// Examples that print nothing without a user who types.
 const SILENT: [&str; 6] = [

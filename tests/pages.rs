@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::documents::{commands, examples, flags, unroff};
 use crate::plugin::check::tokens;
-use crate::world::{Ran, World, bin};
+use crate::world::{Ran, World, bin, data, json};
 
 /// The variables that stand behind a flag: a tool without the flag does not read them.
 const OF_FLAGS: [(&str, &str); 5] = [
@@ -194,5 +194,66 @@ fn run_options_are_described_once_and_referred_to_elsewhere() {
         let text = unroff(&page).replace('\n', " ");
         let list = text.split("Run options; see codex-agent-run(1):").nth(1).expect(tool);
         assert!(list.split(".PP").next().unwrap().contains("--retries"), "codex-agent-{tool}(1)");
+    }
+}
+
+/// codex-agent-transcripts(7) names each role, each fixture with its versions, and each type of line of the recordings;
+/// and no fixture that does not exist.
+#[test]
+fn the_page_of_transcripts_is_held_to_the_recordings() {
+    let page: String =
+        include_str!("../man/codex-agent-transcripts.7").lines().map(|line| unroff(line) + "\n").collect();
+    let section = |name: &str| {
+        let rest = page.split(&format!(".SH {name}\n")).nth(1).unwrap_or_else(|| panic!("no section {name}"));
+        rest.split("\n.SH ").next().unwrap().to_owned()
+    };
+    let heads = |section: &str| -> Vec<String> {
+        section.lines().filter_map(|line| line.strip_prefix(".B ")).map(str::to_owned).collect()
+    };
+    let roles: Vec<&str> = codex_agent_shared::transcript::Role::ALL.iter().map(|role| role.word()).collect();
+    assert_eq!(heads(&section("ITEMS")), roles);
+    let mut fixtures: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut types = BTreeSet::new();
+    for version in ["0.106", "0.137", "0.169", "0.171"] {
+        let home = data(&format!("transcripts/{version}.0"));
+        let manifest = std::fs::read_to_string(home.join("manifest.tsv")).unwrap();
+        let labels = manifest.lines().map(|line| line.split('\t').next().unwrap().to_owned());
+        fixtures.extend(labels.map(|label| (version.to_owned(), label)));
+        for file in codex_agent_shared::codex::files::Files::walk(&home).all() {
+            for line in json(&std::fs::read_to_string(&file.path).unwrap()) {
+                types.insert(line["type"].as_str().unwrap().to_owned());
+                if ["event_msg", "response_item"].contains(&line["type"].as_str().unwrap()) {
+                    types.insert(line["payload"]["type"].as_str().unwrap().to_owned());
+                    types.extend(line["payload"]["item"]["type"].as_str().map(str::to_owned));
+                }
+            }
+        }
+    }
+    let words: BTreeSet<&str> = page.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let unknown: Vec<&String> = types.iter().filter(|kind| !words.contains(kind.as_str())).collect();
+    assert!(unknown.is_empty() && types.len() > 40, "{unknown:?}");
+    let mut listed = BTreeSet::new();
+    for entry in section("FIXTURES").split(".TP\n").skip(1) {
+        let mut lines = entry.lines();
+        let label = lines.next().unwrap().strip_prefix(".B ").unwrap();
+        let versions = lines.next().unwrap().strip_prefix("Versions: ").unwrap().trim_end_matches('.');
+        listed.extend(versions.split(", ").map(|version| (version.to_owned(), label.to_owned())));
+    }
+    assert_eq!(listed, fixtures);
+    let mut cited = 0;
+    for line in page.lines() {
+        let Some(names) = line.strip_prefix("Fixture: ").or(line.strip_prefix("Fixtures: ")) else {
+            continue;
+        };
+        for name in names.trim_end_matches('.').split(", ") {
+            let (version, label) = name.split_once(' ').unwrap();
+            assert!(fixtures.contains(&(version.to_owned(), label.to_owned())), "no fixture {name}");
+            cited += 1;
+        }
+    }
+    assert!(cited > 40, "{cited}");
+    // Each trap names where it was seen, and what becomes of it.
+    for entry in section("TRAPS").split(".TP\n").skip(1) {
+        assert!(entry.contains("\nSeen in: ") && entry.contains("\nRecord: "), "{entry}");
     }
 }

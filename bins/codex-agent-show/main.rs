@@ -149,7 +149,7 @@ fn tool() -> Tool {
             ("Choose a session by its transcript with fzf, and resume it:", "codex-agent ls | fzf --no-mouse -d '\\t' --with-nth 4,3 --preview 'codex-agent show --color=always --width=$FZF_PREVIEW_COLUMNS {1}' | codex-agent resume -"),
             ("Save a session as a page:", "codex-agent show @ --html > session.html"),
         ])
-        .see_also("codex-agent(1) codex-agent-find(1) codex-agent-ls(1) codex-agent-pick(1) codex-agent-records(5) codex-agent(7)".split(' '))
+        .see_also("codex-agent(1) codex-agent-find(1) codex-agent-ls(1) codex-agent-pick(1) codex-agent-records(5) codex-agent(7) codex-agent-transcripts(7)".split(' '))
         .reads(&["session"])
         .writes(["item", "turn"])
 }

@@ -110,7 +110,7 @@ fn tool() -> Tool {
             ("Count the sessions of a branch, each alone:", "codex-agent ls --branch main --json | codex-agent stats - --by session"),
             ("Print the tokens of the output of each month:", "codex-agent stats --by month --fields month,tokens.output"),
         ])
-        .see_also("codex-agent(1) codex-agent-ls(1) codex-agent-show(1) codex-agent-status(1) codex-agent-records(5) codex-agent(7)".split(' '))
+        .see_also("codex-agent(1) codex-agent-ls(1) codex-agent-show(1) codex-agent-status(1) codex-agent-records(5) codex-agent(7) codex-agent-transcripts(7)".split(' '))
         .reads(&["session"])
         .writes(["stats"])
 }

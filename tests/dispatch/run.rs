@@ -185,6 +185,7 @@ fn help_shows_the_page_of_a_tool_or_its_usage() {
         ("records", "codex-agent-records"),
         ("files", "codex-agent-files"),
         ("plugins", "codex-agent-plugins"),
+        ("transcripts", "codex-agent-transcripts"),
     ] {
         let page = world.ok(&["codex-agent", "help", topic]);
         assert!(page.contains(want) && page.contains("NAME"), "{topic}: {page}");
