@@ -228,7 +228,7 @@ fn pages_go_beside_the_executables_in_a_home() {
     }
     let ran = world.run(&[cargo.join("codex-agent-setup").to_str().unwrap(), "--json", "--only", "man"]);
     let paths: Vec<Value> = records(&ran.out).into_iter().map(|step| step["path"].clone()).collect();
-    assert_eq!(paths.len(), 3 + 4, "{paths:?}");
+    assert_eq!(paths.len(), 3 + 5, "{paths:?}");
     let pages = world.path("home/.cargo/share/man");
     assert!(paths.iter().all(|path| Path::new(path.as_str().unwrap()).starts_with(&pages)), "{paths:?}");
 }

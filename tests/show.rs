@@ -1,6 +1,7 @@
 //! `codex-agent-show`: the transcripts of recorded homes in every form, and what it does with bad ones.
 
 mod agrees;
+mod great;
 mod reading;
 mod script;
 
