@@ -203,7 +203,7 @@ fn is_long() -> bool {
     if std::env::var_os("CODEX_AGENT_TEST_LONG").is_none() {
         return false;
     }
-    let free = rustix::fs::statvfs(&std::env::temp_dir()).unwrap();
+    let free = rustix::fs::statvfs(std::env::temp_dir()).unwrap();
     let free = free.f_bavail * free.f_frsize;
     if free < 20 * GIGABYTE {
         eprintln!("SKIPPED: less than 20 GB are free in '{}'", std::env::temp_dir().display());

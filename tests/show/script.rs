@@ -205,10 +205,10 @@ fn task(body: &Value) -> Option<String> {
 /// The newest id of an agent in the outputs of tools.
 fn agent(body: &Value) -> Option<String> {
     let outputs = body["input"].as_array()?.iter().filter_map(|item| item["output"].as_str());
-    let ids = outputs.filter_map(|output| {
+    let mut ids = outputs.rev().filter_map(|output| {
         serde_json::from_str::<Value>(output).ok()?["agent_id"].as_str().map(str::to_owned)
     });
-    ids.last()
+    ids.next()
 }
 
 /// The script for [`crate::world::model::Model::scripted`].
