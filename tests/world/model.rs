@@ -86,7 +86,7 @@ impl Model {
         Model::with(None)
     }
 
-    /// Starts a model that does what a script says. Items without ids get new ones.
+    /// Starts a model that does what a script says. It gives the items their ids.
     pub fn scripted(script: Script) -> Model {
         Model::with(Some(script))
     }
@@ -317,9 +317,14 @@ fn events_of(shared: &Shared, items: Vec<Value>, is_complete: bool) -> String {
     let mut events = event(&json!({"type": "response.created", "response": {"id": id}}));
     for mut item in items {
         let kind = item["type"].as_str().unwrap_or_default().to_owned();
-        if item["id"].is_null() {
-            item["id"] = shared.id(&kind).into();
-        }
+        let prefix = match &*kind {
+            "message" => "msg",
+            "function_call" => "fc",
+            "custom_tool_call" => "ctc",
+            "reasoning" => "rs",
+            _ => "ws",
+        };
+        item["id"] = shared.id(prefix).into();
         if kind.ends_with("tool_call") || kind == "function_call" {
             item["call_id"] = shared.id("call").into();
         }
