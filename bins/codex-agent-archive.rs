@@ -18,7 +18,6 @@ use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Tool, filters, flags};
 use codex_agent_shared::codex::index::Index;
-use codex_agent_shared::codex::watch::{SessionEvent, SessionEventKind};
 use codex_agent_shared::error::{Error, Exit, Result, status, warn_of};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Sessions, Shape};
@@ -27,6 +26,7 @@ use codex_agent_shared::record::{Id, Session};
 use codex_agent_shared::terminal::{ask, can_ask};
 use codex_agent_shared::text::{cell, counted};
 use codex_agent_shared::time::Timestamp;
+use codex_agent_shared::transcript::{SessionEvent, SessionEventKind};
 
 /// The own arguments of this tool.
 #[derive(Default)]

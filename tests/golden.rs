@@ -219,9 +219,12 @@ fn watched(all: &mut Recording) {
         fake.resume(&id, "second SHELL{echo hi}");
         !told().is_empty()
     });
-    until("turn.completed");
+    let until_turn = |status: &str| {
+        wait_until(|| told().iter().any(|record| record["type"] == "turn" && record["status"] == status));
+    };
+    until_turn("completed");
     fake.resume(&id, "FAIL400");
-    until("turn.failed");
+    until_turn("failed");
     let live = rollout(&fake.0, &id);
     let say = |path: &Path, payload: &str| {
         let at = "2026-11-26T10:00:00.000Z";
@@ -229,7 +232,7 @@ fn watched(all: &mut Recording) {
         writeln!(file, r#"{{"timestamp":"{at}","type":"event_msg","payload":{payload}}}"#).unwrap();
     };
     say(&live, r#"{"type":"turn_aborted","turn_id":"t","reason":"interrupted"}"#);
-    until("turn.aborted");
+    until_turn("interrupted");
     say(&live, r#"{"type":"thread_rolled_back","num_turns":1}"#);
     until("session.rolled_back");
     let archived = fake.0.codex_home().join("archived_sessions").join(live.file_name().unwrap());

@@ -110,13 +110,13 @@ fn a_record_that_violates_its_schema_is_found() {
         ("job.completed", "usage", json!({"input_tokens": "many"})),
         ("run.started", "runner", json!(7)),
         ("tool", "ours", json!(null)),
-        ("message", "role", json!("system")),
+        ("session.status", "status", json!("asleep")),
     ] {
         let why = changed(kind, |record| record[name] = wrong.clone());
         assert!(why.is_some(), "{kind} with {name} {wrong} fits");
     }
     for (kind, name) in
-        [("limit", "until"), ("job.event", "event"), ("tool", "shadows"), ("turn.failed", "at")]
+        [("limit", "until"), ("job.event", "event"), ("tool", "shadows"), ("turn.started", "at")]
     {
         let why = changed(kind, without(name)).unwrap();
         assert!(why.contains(name) || kind == "tool", "{why}");

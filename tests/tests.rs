@@ -18,6 +18,7 @@ mod drift;
 mod facts;
 mod fake;
 mod find;
+mod follow;
 mod fork;
 mod golden;
 mod grep;

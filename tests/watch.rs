@@ -4,8 +4,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use codex_agent_shared::codex::home::Home;
-use codex_agent_shared::codex::watch::{From, SessionEvent, Watch};
 use codex_agent_shared::record::Id;
+use codex_agent_shared::transcript::Record;
+use codex_agent_shared::watch::{From, Watch};
 use serde_json::Value;
 
 use crate::world::fake::{Fake, crash, end, wait_until};
@@ -16,7 +17,7 @@ use crate::world::terminal::Terminal;
 use crate::world::{NEWEST, World, bins, json};
 
 fn poll(watch: &mut Watch, all: &mut Vec<Value>) {
-    let mut emit = |happened: &SessionEvent| {
+    let mut emit = |happened: &Record| {
         let record = serde_json::to_value(happened).unwrap();
         assert_eq!(find_mismatch(&record, As::Today), None, "{record}");
         all.push(record);
@@ -25,16 +26,22 @@ fn poll(watch: &mut Watch, all: &mut Vec<Value>) {
     watch.poll(&mut emit).unwrap();
 }
 
-/// The essential part of each record, as one word.
+/// The essential part of each record.
 fn summaries(all: &[Value]) -> Vec<String> {
-    let word = |record: &Value| match record["type"].as_str().unwrap() {
-        "message" => format!("{}: {}", record["role"].as_str().unwrap(), record["text"].as_str().unwrap()),
-        "tool.called" => {
-            format!("tool: {} {}", record["name"].as_str().unwrap(), record["text"].as_str().unwrap())
-        }
+    let text = |record: &Value, key: &str| record[key].as_str().unwrap_or_default().to_owned();
+    let summary = |record: &Value| match record["type"].as_str().unwrap() {
+        "item" => format!("{}: {}", text(record, "role"), text(record, "text").trim_end()),
+        "turn" => format!("turn {}", text(record, "status")),
+        "session.status" => format!("is {}", text(record, "status")),
         other => other.to_owned(),
     };
-    all.iter().map(word).collect()
+    all.iter().map(summary).collect()
+}
+
+fn follow(home: Home, id: Id, from: From) -> Watch {
+    let mut watch = Watch::new(home);
+    watch.add([(id, from)]);
+    watch
 }
 
 #[test]
@@ -77,7 +84,7 @@ fn events_of_the_real_codex_are_printed_as_they_happen() {
         let id = Id::parse(&session).unwrap();
         let home = || Home::find(Some(&world.codex_home())).unwrap();
 
-        let mut watch = Some(Watch::new(home(), [id], From::End));
+        let mut watch = Some(follow(home(), id, From::Now));
         let wait = |watch: &mut Option<Watch>, all: &mut Vec<Value>, count: usize| {
             let begun = Instant::now();
             while all.len() < count && begun.elapsed() < Duration::from_secs(10) {
@@ -87,53 +94,66 @@ fn events_of_the_real_codex_are_printed_as_they_happen() {
         };
         let second = [&exec[..], &["resume", &session, "And test it SHELL{echo hello}"]].concat();
         assert!(run(&second, &mut watch, &mut all).0, "{version}");
-        wait(&mut watch, &mut all, 5);
+        wait(&mut watch, &mut all, 8);
         let turn = all[0]["turn"].as_str().unwrap().to_owned();
+        let of_turn = |record: &&Value| matches!(record["type"].as_str(), Some("item" | "turn"));
+        for record in all.iter().filter(of_turn) {
+            assert_eq!((&record["turn_id"], &record["turn"]), (&turn.as_str().into(), &2.into()), "{record}");
+        }
+        assert!(all.iter().all(|record| record["session"] == session.as_str()));
         assert!(
-            all.iter().all(|record| record["turn"] == turn.as_str() && record["session"] == session.as_str())
+            all.iter().filter(|record| record["type"] != "turn").all(|record| record["at"]
+                .as_str()
+                .unwrap()
+                .len()
+                == 24)
         );
-        assert!(all.iter().all(|record| record["at"].as_str().unwrap().len() == 24));
         let third = [&exec[..], &["resume", &session, "Break it FAIL400"]].concat();
         run(&third, &mut watch, &mut all);
-        wait(&mut watch, &mut all, 8);
+        wait(&mut watch, &mut all, 13);
         let archives = version == NEWEST;
         if archives {
             assert!(run(&["archive", &session], &mut watch, &mut all).0);
-            wait(&mut watch, &mut all, 9);
+            wait(&mut watch, &mut all, 14);
             assert!(run(&["unarchive", &session], &mut watch, &mut all).0);
-            wait(&mut watch, &mut all, 10);
+            wait(&mut watch, &mut all, 15);
             assert!(run(&["delete", "--force", &session], &mut watch, &mut all).0);
-            wait(&mut watch, &mut all, 11);
+            wait(&mut watch, &mut all, 16);
             assert!(watch.as_ref().unwrap().is_empty());
         }
         poll(watch.as_mut().unwrap(), &mut all);
 
         let mut want = vec![
             "turn.started",
+            "is running",
             "user: And test it SHELL{echo hello}",
-            "tool: command_execution echo hello",
+            "command: echo hello",
+            "output: hello",
             "assistant: echo: And test it SHELL{echo hello}",
-            "turn.completed",
+            "turn completed",
+            "is idle",
             "turn.started",
+            "is running",
             "user: Break it FAIL400",
-            "turn.failed",
+            "turn failed",
+            "is failed",
         ];
         if archives {
             want.extend(["session.archived", "session.unarchived", "session.deleted"]);
         }
         assert_eq!(summaries(&all), want, "{version}");
         // Up to 0.147 no line has the reason of a failure.
-        assert_eq!(all[7]["failure"]["message"].is_string(), archives, "{}", all[7]);
+        assert_eq!(all[11]["error"]["message"].is_string(), archives, "{}", all[11]);
         if !archives {
             let mut all = Vec::new();
-            poll(&mut Watch::new(home(), [id], From::Start), &mut all);
+            poll(&mut follow(home(), id, From::Start), &mut all);
             assert_eq!(
                 summaries(&all)[..4],
                 [
                     "turn.started",
                     "user: Mend the parser",
                     "assistant: echo: Mend the parser",
-                    "turn.completed",
+                    "turn completed"
                 ]
             );
         }
@@ -177,9 +197,9 @@ fn a_group_is_watched_after_its_runner_was_killed() {
     wait_until(|| types(&path, &id).iter().any(|kind| kind == "job.session"));
     crash(&mut runner);
     // Codex continues without the runner, and its events are still printed.
-    wait_until(|| types(&path, &id).iter().any(|kind| kind == "turn.completed"));
+    wait_until(|| types(&path, &id).iter().any(|kind| kind == "turn"));
     fake.resume(&id, "three").succeeds();
-    wait_until(|| types(&path, &id).iter().filter(|kind| *kind == "turn.completed").count() == 2);
+    wait_until(|| types(&path, &id).iter().filter(|kind| *kind == "turn").count() == 2);
     // Another runner continues the run, and its events are printed again.
     fake.tool(&["run", "continue"]).succeeds();
     wait_until(|| types(&path, &id).iter().any(|kind| kind == "job.completed"));
@@ -201,12 +221,12 @@ fn a_group_is_watched_after_a_job_was_skipped_and_below_a_newer_run() {
     wait_until(|| completed(&busy) == 1 && completed(&free) == 2);
     // Skipped last, and not lost from sight.
     let mut other = fake.spawn(&["exec", "--json", "resume", &busy, "-"], "HANG");
-    wait_until(|| types(&path, &busy).last().is_some_and(|kind| kind == "message"));
+    wait_until(|| types(&path, &busy).last().is_some_and(|kind| kind == "item"));
     let ran = fake.tool(&["group", "run", "g", "--new", "--prompt", "x", "--on-busy=skip"]);
     ran.succeeds();
     crash(&mut other);
     fake.resume(&busy, "again").succeeds();
-    wait_until(|| types(&path, &busy).iter().any(|kind| kind == "turn.completed"));
+    wait_until(|| types(&path, &busy).iter().any(|kind| kind == "turn"));
 }
 
 /// Two flags that exclude each other are refused before anything is done.

@@ -161,9 +161,10 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("watch", "follow the sessions of a group", verbs::watch)
             .operands("NAME", &[Completes::Groups])
             .details(&[
-                "Until Ctrl-C, this verb prints the new events of runs of the group, and the turns, messages and tool calls of its sessions that other programs run, for example the Codex TUI. Sessions that are added to the group meanwhile are followed too.",
-                "In a pipe, each event is one line with these columns, separated by TABs and never truncated: time, event, job, session, text.",
+                "This verb prints what codex-agent-watch(1) prints of the sessions of the group, for example those in the Codex TUI, and the new events of runs of the group, which take the place of the records of a session that a run uses. Sessions that are added to the group meanwhile are followed too.",
+                "In a pipe, each event is one line with these columns, separated by TABs and never truncated: time, event, job, session, text; a line of a session also has the address of the turn or item.",
             ])
+            .flags("Options", jobs::watch_options())
             .flags("Output options", jobs::output_options())
             .flags("Other", [flags::codex_home()]),
         Command::verb("log", "print the log of the last run of a group", verbs::log)
@@ -226,7 +227,7 @@ fn tool() -> Tool {
         ])
         .see_also("codex-agent(1) codex-agent-ls(1) codex-agent-find(1) codex-agent-records(5) codex-agent-files(5) codex-agent(7)".split(' '))
         .reads(&["session"])
-        .writes("group session job turn.started message tool.called turn.completed turn.failed turn.aborted session.rolled_back session.archived session.unarchived session.moved session.deleted".split(' '))
+        .writes("group session job item turn turn.started session.rolled_back session.status session.archived session.unarchived session.moved session.deleted".split(' '))
         .writes(manage::event_types())
 }
 

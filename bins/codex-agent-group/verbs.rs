@@ -95,12 +95,30 @@ pub(super) fn watch(args: Args) -> Result<Exit> {
         let group = groups.find(name)?;
         (group.id.clone(), group.name.clone())
     };
-    let members = || {
+    let options = args.jobs.show_options(&args.common)?;
+    args.jobs.watch.check()?;
+    let from = args.jobs.watch.from();
+    let mut known = HashSet::new();
+    watch::watch_sessions(Some(&name), &args.common, options, &args.jobs.watch, &mut |watch, style| {
         let groups = Groups::read()?;
         let group = groups.groups.iter().find(|group| group.id == id);
-        Ok(group.map(Group::sessions).unwrap_or_default())
-    };
-    watch::watch_group(&name, &args.common, args.jobs.show_options(&args.common)?, members)
+        let members = group.map(Group::sessions).unwrap_or_default();
+        let new: Vec<Id> = members.iter().copied().filter(|id| known.insert(*id)).collect();
+        if !new.is_empty() {
+            let filter = Filter {
+                ids: Some(new.clone()),
+                archived: Archived::With,
+                subagents: true,
+                ..Filter::default()
+            };
+            args.common.index()?.list(&Query { filter, ..Query::default() }, &mut |session| {
+                style.titles.extend(session.id.map(|id| (id, session.label().to_owned())));
+                Ok(())
+            })?;
+        }
+        watch.add(new.into_iter().map(|id| (id, from.clone())));
+        Ok(members.len())
+    })
 }
 
 pub(super) fn log(args: Args) -> Result<Exit> {

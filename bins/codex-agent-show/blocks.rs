@@ -4,7 +4,7 @@ use codex_agent_shared::error::Result;
 use codex_agent_shared::transcript::stats::Sums;
 use codex_agent_shared::transcript::{Item, Record, Turn};
 
-use super::prose::result;
+use codex_agent_shared::transcript::prose::result;
 
 /// The size of the texts of a block from which on the turn is continued in another block.
 const LARGEST: usize = 1 << 20;

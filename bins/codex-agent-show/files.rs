@@ -9,7 +9,7 @@ use codex_agent_shared::terminal::{Look, columns, is_terminal, painted};
 use codex_agent_shared::text::{counted, harmless, path_cell, width};
 use codex_agent_shared::transcript::{Detail, Item};
 
-use super::prose::{file_changes, is_diff};
+use codex_agent_shared::transcript::prose::{file_changes, is_diff};
 
 /// Which view of the files is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,8 +22,8 @@ use super::last;
 use super::markdown::{Markdown, visible};
 use super::oneline::Oneline;
 use super::people::{LINES, Page, Style};
-use super::prose;
 use super::targets::Target;
+use codex_agent_shared::transcript::prose;
 
 /// Prints the transcripts; returns whether all that was asked for exists.
 pub(super) fn print_all(

@@ -8,7 +8,7 @@ use codex_agent_shared::transcript::{Detail, Item, Role};
 
 use super::blocks::Block;
 use super::markdown::{escaped, shortened, visible};
-use super::prose;
+use codex_agent_shared::transcript::prose;
 
 const STYLE: &str = ":root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}\
 body{max-width:50rem;margin:2rem auto;padding:0 1rem;overflow-wrap:anywhere}\

@@ -19,7 +19,6 @@ mod last;
 mod markdown;
 mod oneline;
 mod people;
-mod prose;
 mod targets;
 
 use choice::Choice;

@@ -7,7 +7,7 @@ use codex_agent_shared::text::harmless;
 use codex_agent_shared::transcript::{Detail, Item, Role};
 
 use super::blocks::Block;
-use super::prose;
+use codex_agent_shared::transcript::prose;
 
 /// The lines of a long output that are kept, at its beginning and at its end.
 const KEPT: usize = 10;

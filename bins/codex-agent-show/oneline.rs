@@ -7,7 +7,7 @@ use codex_agent_shared::terminal::{Cell, Cut, Look, Table};
 use codex_agent_shared::time::Timestamp;
 use codex_agent_shared::transcript::{Record, Role, Turn};
 
-use super::prose;
+use codex_agent_shared::transcript::prose;
 
 /// The lines of the turns of sessions.
 pub(super) struct Oneline {

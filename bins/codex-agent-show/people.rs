@@ -13,7 +13,7 @@ use codex_agent_shared::transcript::{Detail, Item, Role, Turn, TurnError};
 
 use super::blocks::Block;
 use super::early::Early;
-use super::prose;
+use codex_agent_shared::transcript::prose;
 
 /// The width up to which rules are drawn.
 const WIDEST: usize = 100;

@@ -6,7 +6,7 @@ use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Result, warn};
 use codex_agent_shared::query::{Archived, Filter, Query};
 use codex_agent_shared::record::{Id, RawRecord, Session};
-use codex_agent_shared::reference::{self, Address};
+use codex_agent_shared::reference;
 
 use super::Args;
 
@@ -46,17 +46,7 @@ impl Target {
 
 /// The target of a reference or an address.
 fn find(index: &mut Index, text: &str) -> Result<Target> {
-    // A name may end like an address.
-    let mut is_name = |text: &str| reference::matching(index, text).is_ok_and(|found| !found.is_empty());
-    let (reference, turn, item) = match Address::parse(text) {
-        None => (text, None, None),
-        Some(_) if is_name(text) => (text, None, None),
-        Some(Address { session, turn, item, .. }) => match text.rsplit_once(':') {
-            Some((name, turn)) if item.is_some() && is_name(name) => (name, Some(turn.to_owned()), None),
-            _ => (session, Some(turn.to_owned()), item),
-        },
-    };
-    let session = reference::resolve(index, reference)?;
+    let (session, turn, item) = reference::resolve_address(index, text)?;
     Ok(Target { session, turn, item })
 }
 

@@ -15,7 +15,6 @@
 //! | 2 | [`state`] | the SQLite database (feature `sqlite`) |
 //! | 2 | `reader` | rollouts as session records |
 //! | 3 | [`index`] | the sessions of a home, from all of these |
-//! | 3 | [`watch`] | events of running sessions |
 //! | 4 | [`drift`] | disagreements between database and files |
 //!
 //! ```
@@ -44,7 +43,7 @@ pub mod home;
 pub mod index;
 #[doc(hidden)]
 pub mod names;
-mod reader;
+pub(crate) mod reader;
 #[doc(hidden)]
 pub mod refusal;
 #[doc(hidden)]
@@ -54,8 +53,6 @@ pub mod rollout;
 pub mod state;
 #[doc(hidden)]
 pub mod version;
-#[doc(hidden)]
-pub mod watch;
 
 #[doc(hidden)]
 pub use reader::last_directory;

@@ -29,8 +29,8 @@ const WORDS: &[(&str, &str, &str, &str)] = &[
     (
         "watch",
         "tail follow attach wait",
-        "run watch ?RUN|status|queue watch NAME|group watch NAME",
-        "no tool follows a session yet",
+        "watch ?REF|run watch ?RUN|status|queue watch NAME|group watch NAME",
+        "",
     ),
     ("continue", "proceed", "run continue ?RUN|resume REF|queue run NAME", ""),
     (
@@ -130,6 +130,7 @@ const EFFECTS: &[(&str, &str)] = &[
     ("find WORD", "searches titles, names, first messages, directories and branches"),
     ("grep PATTERN", "searches transcripts"),
     ("show REF", "prints the transcript of a session"),
+    ("watch ?REF", "follows sessions"),
     ("stats", "counts tokens and turns by day, project, model or session"),
     ("pick", "lets you choose sessions on a terminal"),
     ("resume REF", "opens a session in the Codex TUI, and with -p sends a prompt"),

@@ -107,6 +107,7 @@
 //! | 5 | [`terminal`] | width, colours, lines of a table | rustix |
 //! | 6 | [`codex`] | the files and the database of Codex | walkdir, rusqlite, zstd |
 //! | 6 | [`transcript`] | the turns of a session and their items, from its rollouts | |
+//! | 7 | [`watch`] | records of running sessions, as they are written | |
 //! | 6 | [`group`] | named sets of sessions | |
 //! | 6 | [`output`] | the forms in which sessions are printed | |
 //! | 7 | [`mod@reference`] | the grammar of references to sessions | |
@@ -140,6 +141,8 @@ pub mod terminal;
 pub mod text;
 pub mod time;
 pub mod transcript;
+#[doc(hidden)]
+pub mod watch;
 
 #[doc(inline)]
 pub use plugin::dispatcher;

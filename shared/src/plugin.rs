@@ -32,12 +32,13 @@ use crate::habit;
 use crate::text::nearest;
 
 /// The tools of this package: the name, the NAME line, and the heading that the dispatcher lists it under.
-pub const TOOLS: [(&str, &str, &str); 19] = [
+pub const TOOLS: [(&str, &str, &str); 20] = [
     ("ls", "list Codex sessions", SESSIONS),
     ("find", "find Codex sessions by reference or text", SESSIONS),
     ("pick", "choose sessions interactively", SESSIONS),
     ("show", "print what was said and done in Codex sessions", SESSIONS),
     ("grep", "search the transcripts of Codex sessions", SESSIONS),
+    ("watch", "follow Codex sessions while they run", SESSIONS),
     ("stats", "count the tokens and turns of Codex sessions", SESSIONS),
     ("group", "manage and run named groups of sessions", SESSIONS),
     ("name", "name a Codex session", SESSIONS),

@@ -25,6 +25,8 @@ mod address;
 mod search;
 
 pub use address::Address;
+#[doc(hidden)]
+pub use address::resolve_address;
 pub(crate) use search::words_of;
 pub use search::{choose, search};
 

@@ -26,11 +26,13 @@
 //!
 //! | layer | module | contents |
 //! |---|---|---|
+//! | 0 | `event` | the records of events of a session |
 //! | 0 | `record` | the records `item` and `turn` |
 //! | 0 | `wire` | the form of a line |
 //! | 0 | `lines` | lines in bounded memory |
 //! | 1 | [`stats`] | sums over turns |
 //! | 1 | `parse` | commands, patches, outputs |
+//! | 1 | `prose` | items in words |
 //! | 1 | `tokens` | the tokens of each answer, once |
 //! | 2 | `state` | the turns and calls that are open, the file |
 //! | 3 | `machine` | the order of records |
@@ -38,15 +40,22 @@
 //! | 4 | `events`, `items` | lines for people |
 //! | 4 | `tail` | the last turns of a file, from its end |
 //! | 5 | `responses` | lines of the model |
+//! | 5 | `before` | the records that were passed on before |
 //! | 6 | `reader` | the records of a transcript |
 //! | 7 | [`search`] | the items that match a pattern |
+//! | 7 | `live` | following a transcript |
 
+mod before;
 mod chain;
+mod event;
 mod events;
 mod items;
 mod lines;
+mod live;
 mod machine;
 mod parse;
+#[doc(hidden)]
+pub mod prose;
 mod reader;
 mod record;
 mod responses;
@@ -58,6 +67,10 @@ mod tokens;
 mod wire;
 
 pub use chain::Problem;
+pub use event::{SessionEvent, SessionEventKind};
+#[doc(hidden)]
+pub use live::Beginning;
+pub(crate) use live::key;
 pub use reader::{Options, Position, Reader, raw_lines};
 pub use record::{
     AgentAction, Answer, By, Change, ChangeKind, Detail, Item, Record, ReviewAction, Role, Tokens, Turn,

@@ -95,7 +95,7 @@ fn commands_of_other_programs_are_answered_with_the_tool_that_does_the_same() {
         (&["session"], "'codex-agent ls' lists sessions"),
         (&["sessions"], "'codex-agent ls' lists sessions"),
         (&["session", "show", "cd6d1b0c"], "codex-agent show"),
-        (&["session", "watch"], "no tool follows a session yet"),
+        (&["session", "watch"], "codex-agent watch"),
         (&["session", "run", "hello"], "did you mean 'codex-agent run'?"),
         (&["session", "resume", "@"], "did you mean 'codex-agent resume'?"),
         (&["session", "fork"], "did you mean 'codex-agent fork'?"),

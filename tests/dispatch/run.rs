@@ -104,7 +104,8 @@ fn the_listed_tool_is_the_one_that_runs() {
         names,
         [
             "2nd-tool", "archive", "config", "demo", "find", "fork", "good", "grep", "group", "linked", "ls",
-            "name", "pick", "plugin", "queue", "resume", "run", "schema", "setup", "show", "stats", "status"
+            "name", "pick", "plugin", "queue", "resume", "run", "schema", "setup", "show", "stats", "status",
+            "watch"
         ]
     );
     assert_eq!(world.ok(&["codex-agent", "linked"]), "good\n");

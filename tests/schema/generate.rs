@@ -12,7 +12,6 @@ use codex_agent_engine::record::event::Event;
 use codex_agent_engine::record::job::Job;
 use codex_agent_engine::show::events::JobEvent;
 use codex_agent_shared::codex::drift::{Problem, Summary};
-use codex_agent_shared::codex::watch::SessionEvent;
 use codex_agent_shared::config;
 use codex_agent_shared::group::GroupRecord;
 use codex_agent_shared::output::{CommandRecord, SetupFileRecord};
@@ -21,7 +20,7 @@ use codex_agent_shared::record::{Field, Session};
 use codex_agent_shared::schema::SchemaRecord;
 use codex_agent_shared::transcript::search::MatchRecord;
 use codex_agent_shared::transcript::stats::StatsRecord;
-use codex_agent_shared::transcript::{Item, Turn};
+use codex_agent_shared::transcript::{Item, SessionEvent, Turn};
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 

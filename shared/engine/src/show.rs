@@ -3,6 +3,7 @@
 pub mod end;
 pub mod events;
 mod live;
+pub mod records;
 mod row;
 mod tally;
 

@@ -208,7 +208,7 @@ fn numbered(folder: &Path, digits: usize) -> Option<Vec<PathBuf>> {
 
 /// The directories in `sessions` of the day of this clock, the day before and the day after: directories are named
 /// by local days.
-pub(super) fn days_around(sessions: &Path, clock: i64) -> impl Iterator<Item = PathBuf> {
+pub(crate) fn days_around(sessions: &Path, clock: i64) -> impl Iterator<Item = PathBuf> {
     (-1..=1).filter_map(move |days| {
         let day = Timestamp(clock + days * 86_400_000).to_string();
         Some(sessions.join(day.get(..10)?.replace('-', "/")))

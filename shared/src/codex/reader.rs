@@ -199,7 +199,7 @@ impl Reader<'_> {
 }
 
 /// The new place of a file that Codex compressed, unpacked, archived or unarchived since its name was read.
-pub(super) fn find_moved(file: &RolloutFile) -> Option<RolloutFile> {
+pub(crate) fn find_moved(file: &RolloutFile) -> Option<RolloutFile> {
     let name = file.path.file_name()?.to_str()?;
     let plain = name.strip_suffix(".zst").unwrap_or(name);
     let folder = file.path.parent()?;

@@ -1,6 +1,9 @@
 //! Addresses of turns and items.
 
-use crate::record::Id;
+use super::{matching, resolve};
+use crate::codex::index::Index;
+use crate::error::Result;
+use crate::record::{Id, Session};
 
 /// The address of a turn, `SESSION:TURN`, or of an item, `SESSION:TURN:ITEM`. SESSION is a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,25 @@ impl<'t> Address<'t> {
             _ => None,
         }
     }
+}
+
+/// The session of a reference or an address, with the turn and the item that the address names.
+#[doc(hidden)]
+pub fn resolve_address(
+    index: &mut Index,
+    text: &str,
+) -> Result<(Session<'static>, Option<String>, Option<u64>)> {
+    // A name may end like an address.
+    let mut is_name = |text: &str| matching(index, text).is_ok_and(|found| !found.is_empty());
+    let (reference, turn, item) = match Address::parse(text) {
+        None => (text, None, None),
+        Some(_) if is_name(text) => (text, None, None),
+        Some(Address { session, turn, item, .. }) => match text.rsplit_once(':') {
+            Some((name, turn)) if item.is_some() && is_name(name) => (name, Some(turn.to_owned()), None),
+            _ => (session, Some(turn.to_owned()), item),
+        },
+    };
+    Ok((resolve(index, reference)?, turn, item))
 }
 
 /// Whether a text in front of a colon is a reference, and not the kind of one, as in `id:1234`.

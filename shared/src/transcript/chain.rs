@@ -98,8 +98,23 @@ struct Base {
     end_ordinal: Option<u64>,
 }
 
+/// The text of a rollout.
+pub(super) enum Text {
+    Plain(File),
+    Decompressed(Box<dyn Read>),
+}
+
+impl Read for Text {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Text::Plain(file) => file.read(buffer),
+            Text::Decompressed(text) => text.read(buffer),
+        }
+    }
+}
+
 /// Opens a rollout at an offset of its text. A file that was compressed meanwhile, or decompressed, has another name.
-pub(super) fn open(path: &Path, start: u64) -> io::Result<Box<dyn Read>> {
+pub(super) fn open(path: &Path, start: u64) -> io::Result<Text> {
     let is_compressed = |path: &Path| path.extension().is_some_and(|extension| extension == "zst");
     let other = match is_compressed(path) {
         true => path.with_extension(""),
@@ -113,11 +128,11 @@ pub(super) fn open(path: &Path, start: u64) -> io::Result<Box<dyn Read>> {
     };
     if !is_compressed(path) {
         io::Seek::seek(&mut &file, io::SeekFrom::Start(start))?;
-        return Ok(Box::new(file));
+        return Ok(Text::Plain(file));
     }
     let mut text = decompressed(file)?;
     io::copy(&mut (&mut text).take(start), &mut io::sink())?;
-    Ok(Box::new(text))
+    Ok(Text::Decompressed(Box::new(text)))
 }
 
 fn head(path: &Path) -> io::Result<Head> {

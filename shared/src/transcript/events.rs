@@ -207,7 +207,7 @@ impl Machine {
             "entered_review_mode" => self.review_entered(line.at, turn_id, fields),
             "exited_review_mode" => self.review_finished(line.at, turn_id, fields),
             "context_compacted" => self.compaction(turn_id, line.at),
-            "thread_rolled_back" => self.roll_back(read(fields.num_turns).unwrap_or(0)),
+            "thread_rolled_back" => self.roll_back(read(fields.num_turns).unwrap_or(0), line.at),
             "thread_goal_updated" => self.goal_updated(line),
             "thread_settings_applied" => {
                 let settings = object(fields.thread_settings);

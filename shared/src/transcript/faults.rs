@@ -83,7 +83,9 @@ impl Home {
 pub(super) fn rest(reader: &mut Reader) -> Vec<Value> {
     let mut all = Vec::new();
     while let Some(record) = reader.next_record().unwrap() {
-        all.push(serde_json::to_value(&record).unwrap());
+        if !matches!(record, Record::Event(_)) {
+            all.push(serde_json::to_value(&record).unwrap());
+        }
     }
     all
 }

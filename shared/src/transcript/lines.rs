@@ -55,6 +55,28 @@ impl<R: Read> BoundedLines<R> {
         }
     }
 
+    /// The reader.
+    pub(super) fn reader(&self) -> &R {
+        &self.reader
+    }
+
+    /// Reads on up to this offset.
+    pub(super) fn read_up_to(&mut self, end: u64) {
+        let held = (self.end - self.start) as u64 + self.long.as_ref().map_or(0, |long| long.length);
+        self.left = end.saturating_sub(self.offset + held);
+    }
+
+    /// Drops the line that has no newline yet, so that it is read again. Returns the offset from which the reader must
+    /// continue; `None` if a long line is being shortened, of which nothing was kept.
+    pub(super) fn drop_rest(&mut self) -> Option<u64> {
+        if self.long.is_some() {
+            return None;
+        }
+        self.left = self.left.saturating_add((self.end - self.start) as u64);
+        (self.start, self.end) = (0, 0);
+        Some(self.offset)
+    }
+
     /// The offset behind the last complete line that was returned.
     pub(super) fn offset(&self) -> u64 {
         self.offset

@@ -6,9 +6,10 @@
 
 use std::collections::VecDeque;
 
+use super::event::{SessionEvent, SessionEventKind};
 use super::record::{Detail, Item, Record, Role, Tokens, Turn, TurnStatus, add_answer, address};
-use super::state::{Closed, End, FileState, Open, Part, Place, Slot, Summary, Wait, Wants};
-use crate::record::Id;
+use super::state::{Closed, End, FileState, Open, Part, PassedOn, Place, Slot, Summary, Wait, Wants};
+use crate::record::{Id, Status};
 use crate::time::Timestamp;
 
 /// The number of calls of a turn that wait at a time, and their size: beyond, the first one waits no longer.
@@ -59,6 +60,35 @@ impl Machine {
     /// Passes the first turns not on. Without the first turn of the transcript the numbers of the others are unknown.
     pub(super) fn skip(&mut self, turns: u64, is_unnumbered: bool) {
         (self.skipped, self.is_unnumbered) = (turns, is_unnumbered);
+    }
+
+    /// Passes records on as soon as they are known.
+    pub(super) fn follow(&mut self) {
+        self.wants.live = true;
+    }
+
+    /// Ends the part of a transcript that is past: what follows is passed on as it is written.
+    pub(super) fn be_live(&mut self) {
+        (self.foreseen, self.skipped) = (None, 0);
+    }
+
+    /// The status of the turn that began last, without a look at its process: running if the turn has not ended.
+    pub(super) fn status(&self) -> Status {
+        // Up to 0.98 no line marks the end of a turn.
+        let is_running = |open: &Open| open.end.is_none() && (self.file.has_starts || !open.has_answer);
+        if self.open.as_ref().is_some_and(|open| is_running(open) && !open.place.copied) {
+            return Status::Running;
+        }
+        let ended = self.open.as_ref().and_then(|open| open.end.as_ref()).map(|end| end.status);
+        let last = || {
+            let is_own = |closed: &&Closed| !closed.place.undone && !closed.place.copied;
+            self.closed.iter().rev().find(is_own).and_then(|closed| closed.turn.status)
+        };
+        match ended.unwrap_or_else(last) {
+            Some(TurnStatus::Failed) => Status::Failed,
+            Some(TurnStatus::Interrupted) => Status::Interrupted,
+            _ => Status::Idle,
+        }
     }
 
     /// Begins a file, or with `is_same_file` the reverted rest of a file.
@@ -142,6 +172,16 @@ impl Machine {
             seen: VecDeque::new(),
             end: None,
         };
+        if let Some(session) = self.session
+            && self.wants.live
+            && !inherited
+            && self.is_wanted(&open.place)
+        {
+            let turn = open.place.id.clone();
+            let address = address(Some(session), number, turn.as_deref(), None);
+            let what = SessionEventKind::TurnStarted { turn, address };
+            self.out.push_back(Record::Event(SessionEvent { what, session, at }));
+        }
         self.open = Some(open);
         while let Some(item) = self.preface.pop_front() {
             self.push(Slot::new(None, item, Wait::Nothing));
@@ -236,10 +276,17 @@ impl Machine {
     }
 
     /// Drops the last turns that stand.
-    pub(super) fn roll_back(&mut self, count: u64) {
+    pub(super) fn roll_back(&mut self, count: u64, at: Option<Timestamp>) {
         self.finish_turn();
         if self.foreseen.is_some() {
             return;
+        }
+        if let Some(session) = self.session
+            && self.wants.live
+            && self.is_own_part()
+        {
+            let what = SessionEventKind::RolledBack { turns: count };
+            self.out.push_back(Record::Event(SessionEvent { what, session, at }));
         }
         let mut left = count;
         while left > 0
@@ -458,18 +505,28 @@ impl Machine {
         true
     }
 
-    /// The turns that were passed on, oldest first, with the number of their items; the open turn is the last one.
-    pub(super) fn passed_on(&self) -> Vec<(Turn, u64)> {
+    /// The turns that were passed on, oldest first, with the items that were; the open turn is the last one.
+    pub(super) fn passed_on(&self) -> Vec<(Turn, PassedOn)> {
         let closed = self.closed.iter().filter(|closed| !closed.place.undone);
-        let mut all: Vec<(Turn, u64)> = closed.map(|closed| (closed.turn.clone(), closed.count)).collect();
+        let passed_on = |closed: &Closed| PassedOn { count: closed.count, waiting: Vec::new() };
+        let mut all: Vec<_> = closed.map(|closed| (closed.turn.clone(), passed_on(closed))).collect();
         if let Some(open) = &self.open {
             let mut turn = Turn::new(self.session);
             (turn.turn, turn.turn_id) = (open.place.number, open.place.id.clone());
-            // A call that waits was not passed on.
-            let waiting = open.slots.front().map_or(open.count, |slot| slot.number - 1);
-            all.push((turn, waiting));
+            let waiting = open.slots.iter().flat_map(|slot| [slot.number, slot.number + 1]).collect();
+            all.push((turn, PassedOn { count: open.count, waiting }));
         }
         all
+    }
+
+    /// Drops the records that are complete and were not popped.
+    pub(super) fn drop_records(&mut self) {
+        self.out.clear();
+    }
+
+    /// Codex's id of the turn that is open.
+    pub(super) fn open_turn(&self) -> Option<&str> {
+        self.open.as_ref()?.place.id.as_deref()
     }
 
     /// Passes a turn on as undone.
@@ -516,7 +573,7 @@ impl Machine {
 }
 
 /// The time in the id of a turn.
-fn clock(id: Option<&str>) -> Option<Timestamp> {
+pub(super) fn clock(id: Option<&str>) -> Option<Timestamp> {
     id.and_then(Id::parse).and_then(Id::created_at)
 }
 

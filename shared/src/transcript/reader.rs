@@ -1,15 +1,15 @@
 //! Reading a transcript from its files.
 
-use std::collections::HashMap;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use memchr::memmem;
 
-use super::chain::{Problem, Source, of_file, of_session, open};
+use super::before::Before;
+use super::chain::{Problem, Source, Text, of_file, of_session, open};
 use super::lines::{BoundedLines, Found};
 use super::machine::Machine;
-use super::record::{Record, Turn};
+use super::record::Record;
 use super::state::{Summary, Wants};
 use super::tail::last;
 use crate::codex::files::{Files, RolloutFile};
@@ -18,9 +18,11 @@ use crate::record::Id;
 
 /// The length of the beginning of a line that is compared.
 const MARK: usize = 256;
+/// The same of a line that was shortened.
+const MARK_OF_SHORTENED: usize = 32;
 
 /// Files that are together as short as this are read as a whole, also where only their end is asked for.
-const SHORT: u64 = 8 << 20;
+pub(super) const SHORT: u64 = 8 << 20;
 
 /// What is read, and in which order.
 #[derive(Clone, Debug, Default)]
@@ -49,31 +51,52 @@ pub struct Position {
 /// Reads the records of one transcript. Without `live` the records are those of the file as it is now, each turn after its
 /// items.
 pub struct Reader {
-    session: Option<Id>,
+    pub(super) session: Option<Id>,
     sources: std::vec::IntoIter<Source>,
-    machine: Machine,
-    current: Option<Current>,
-    options: Options,
+    pub(super) machine: Machine,
+    pub(super) current: Option<Current>,
+    pub(super) options: Options,
     problems: Vec<Problem>,
     is_done: bool,
-    before: Option<Before>,
-    /// The length of the last complete line, and its beginning.
-    mark: (usize, Vec<u8>),
+    /// Whether the text up to the end that was given is being read, and what follows is not read yet.
+    pub(super) is_bounded: bool,
+    pub(super) before: Option<Before>,
+    pub(super) mark: Mark,
 }
 
-/// What a reader that began anew has passed on before.
+/// The last complete line that was read.
 #[derive(Default)]
-struct Before {
-    turns: HashMap<String, (Turn, u64)>,
-    /// The number of the oldest turn that is known, and of the newest.
-    numbers: (u64, u64),
+pub(super) struct Mark {
+    pub(super) length: u64,
+    pub(super) beginning: Vec<u8>,
 }
 
-struct Current {
-    path: PathBuf,
-    lines: BoundedLines<Box<dyn Read>>,
+pub(super) struct Current {
+    pub(super) path: PathBuf,
+    /// The lines; `None` while the file of a followed transcript is closed.
+    pub(super) lines: Option<BoundedLines<Text>>,
+    /// The offset behind the last complete line, while the file is closed.
+    pub(super) offset: u64,
     end_ordinal: Option<u64>,
     is_last: bool,
+}
+
+impl Current {
+    pub(super) fn offset(&self) -> u64 {
+        self.lines.as_ref().map_or(self.offset, BoundedLines::offset)
+    }
+
+    /// Drops the beginning of a line that is being written: it may be replaced.
+    fn drop_rest(&mut self) -> io::Result<()> {
+        let Some(lines) = &mut self.lines else { return Ok(()) };
+        let is_plain = matches!(lines.reader(), Text::Plain(_));
+        if let Some(offset) = is_plain.then(|| lines.drop_rest()).flatten()
+            && let Text::Plain(file) = lines.reader()
+        {
+            (&*file).seek(SeekFrom::Start(offset))?;
+        }
+        Ok(())
+    }
 }
 
 impl Reader {
@@ -129,30 +152,16 @@ impl Reader {
         let live = live_file(files, session, named)?;
         let mut problems = Vec::new();
         let sources = of_session(files, session, live, false, &mut problems)?;
-        let size: u64 = sources.iter().map(Source::size).sum();
-        let mut wanted = count.saturating_add(1);
-        loop {
-            let (tail, is_whole) = match size <= short {
-                true => (sources.clone(), true),
-                false => last(sources.clone(), wanted)?,
-            };
-            // The piece is short, and is read once more to know how many of its turns stand.
-            let mut scan = Reader::new(Some(session), tail.clone(), Options::default(), Vec::new())?;
-            while scan.next_record()?.is_some() {}
-            let turns = scan.summary().turns;
-            if turns > count || is_whole {
-                // Turns that were copied into a subagent have no numbers: they come before the first one.
-                let copied = options.copied && turns < count;
-                let options = Options { live: false, copied, ..options };
-                let mut reader = Reader::new(Some(session), tail, options, problems)?;
-                reader.machine.skip(turns.saturating_sub(count), !is_whole);
-                return Ok(reader);
-            }
-            wanted = wanted.saturating_mul(8);
-        }
+        let tail = Tail::of(session, sources, count, short)?;
+        // Turns that were copied into a subagent have no numbers: they come before the first one.
+        let copied = options.copied && tail.turns < count;
+        let options = Options { live: false, copied, ..options };
+        let mut reader = Reader::new(Some(session), tail.sources, options, problems)?;
+        reader.machine.skip(tail.turns_before, !tail.is_whole);
+        Ok(reader)
     }
 
-    fn new(
+    pub(super) fn new(
         session: Option<Id>,
         sources: Vec<Source>,
         options: Options,
@@ -167,7 +176,7 @@ impl Reader {
         Ok(Reader::with(machine, session, sources, options, problems))
     }
 
-    fn with(
+    pub(super) fn with(
         machine: Machine,
         session: Option<Id>,
         sources: Vec<Source>,
@@ -182,8 +191,9 @@ impl Reader {
             options,
             problems,
             is_done: false,
+            is_bounded: false,
             before: None,
-            mark: (0, Vec::new()),
+            mark: Mark::default(),
         }
     }
 
@@ -191,7 +201,8 @@ impl Reader {
     pub fn next_record(&mut self) -> io::Result<Option<Record>> {
         loop {
             while let Some(record) = self.machine.pop() {
-                if self.is_new(&record) {
+                let is_last = self.current.as_ref().is_some_and(|current| current.is_last);
+                if self.before.as_mut().is_none_or(|before| before.is_new(&record, is_last)) {
                     return Ok(Some(record));
                 }
             }
@@ -200,8 +211,8 @@ impl Reader {
             }
             if !self.read_line()? {
                 if let Some(before) = self.before.take() {
-                    // Turns that a revert has left behind.
-                    before.turns.into_values().for_each(|(turn, _)| self.machine.undo(turn));
+                    let left_behind = before.left_behind(self.machine.open_turn());
+                    left_behind.into_iter().for_each(|turn| self.machine.undo(turn));
                     continue;
                 }
                 let last = self.machine.pop();
@@ -227,64 +238,15 @@ impl Reader {
         let current = self.current.as_ref().filter(|current| current.is_last)?;
         let name = current.path.file_name().and_then(|name| name.to_str()).and_then(Name::parse);
         let segment = name.and_then(|name| name.segment);
-        Some(Position { session: self.session, segment, offset: current.lines.offset() })
-    }
-
-    /// Finds the files of a session again that is followed: its file may have been archived, compressed, migrated or
-    /// replaced, or the session was reverted. What was returned before is not returned again; a turn that a revert left
-    /// behind is, as undone.
-    #[doc(hidden)]
-    pub fn find_again(&mut self, files: &Files, named: Option<&str>) -> io::Result<()> {
-        let Some(session) = self.session else { return Ok(()) };
-        let live = live_file(files, session, named)?;
-        if let (Some(position), Some(current)) = (self.reached(), &mut self.current)
-            && position.segment == live.name().segment
-            && let Some(lines) = continued(&live.path, position.offset, &self.mark)?
-        {
-            live.path.clone_into(&mut current.path);
-            current.lines = lines;
-            return Ok(());
-        }
-        let passed_on = self.machine.passed_on();
-        let numbers = passed_on.iter().filter_map(|(turn, _)| turn.turn);
-        let numbers = (numbers.clone().min().unwrap_or(0), numbers.max().unwrap_or(0));
-        let mut before = self.before.take().unwrap_or_default();
-        before.numbers = numbers;
-        for (turn, count) in passed_on {
-            if let Some(id) = turn.turn_id.clone() {
-                before.turns.insert(id, (turn, count));
-            }
-        }
-        let mut anew = Reader::of_session(files, session, named, self.options.clone())?;
-        anew.before = Some(before);
-        *self = anew;
-        Ok(())
-    }
-
-    /// Whether a record was not passed on before the reader began anew.
-    fn is_new(&mut self, record: &Record) -> bool {
-        let Some(before) = &mut self.before else { return true };
-        let (turn_id, number) = match record {
-            Record::Item(item) => (item.turn_id.as_deref(), item.turn),
-            Record::Turn(turn) => (turn.turn_id.as_deref(), turn.turn),
-        };
-        let known = turn_id.and_then(|id| before.turns.get(id)).map(|(turn, count)| (turn.status, *count));
-        match (known, record) {
-            (Some((_, count)), Record::Item(item)) => item.item.is_some_and(|number| number > count),
-            (Some((status, _)), Record::Turn(turn)) => {
-                turn_id.and_then(|id| before.turns.remove(id));
-                status.is_none() || status != turn.status || turn.undone
-            }
-            // Without an id, and among the oldest, the numbers count.
-            (None, _) if turn_id.is_none() => number.is_none_or(|number| number > before.numbers.1),
-            (None, _) => number.is_none_or(|number| number >= before.numbers.0),
-        }
+        Some(Position { session: self.session, segment, offset: current.offset() })
     }
 
     /// Reads a line; `false` at the end of the last file.
-    fn read_line(&mut self) -> io::Result<bool> {
+    pub(super) fn read_line(&mut self) -> io::Result<bool> {
         let Some(current) = &mut self.current else { return self.open_next() };
-        let found = match current.lines.next() {
+        let Some(lines) = &mut current.lines else { return Ok(false) };
+        let from = lines.offset();
+        let found = match lines.next() {
             Ok(found) => found,
             // The last frame of a compressed file may be incomplete.
             Err(error) if is_of_contents(&error) => {
@@ -297,12 +259,22 @@ impl Reader {
         match found {
             Found::Line(line) if is_behind(line, current.end_ordinal) => self.current = None,
             Found::Line(line) => {
-                self.mark.0 = line.len();
-                self.mark.1.clear();
-                self.mark.1.extend_from_slice(&line[..line.len().min(MARK)]);
+                let kept = line.len();
+                self.mark.beginning.clear();
+                self.mark.beginning.extend_from_slice(&line[..kept.min(MARK)]);
                 self.machine.line(line);
+                self.mark.length = lines.offset() - from - 1;
+                if self.mark.length != kept as u64 {
+                    // Only the beginning of a line that was shortened is as it was.
+                    self.mark.beginning.truncate(MARK_OF_SHORTENED);
+                }
             }
             Found::End(_) if !current.is_last => self.current = None,
+            Found::End(_) if self.is_bounded => {
+                self.is_bounded = false;
+                self.machine.finish();
+                self.machine.be_live();
+            }
             Found::End(rest) => {
                 if !self.options.live {
                     // A last line that is complete but for its newline counts.
@@ -310,6 +282,8 @@ impl Reader {
                         self.machine.line(rest);
                     }
                     self.is_done = true;
+                } else {
+                    current.drop_rest()?;
                 }
                 self.machine.finish();
                 return Ok(false);
@@ -332,8 +306,13 @@ impl Reader {
                     self.read_head(&source.path)?;
                 }
                 let lines = BoundedLines::new(file, source.start, source.end);
-                self.current =
-                    Some(Current { path: source.path, lines, end_ordinal: source.end_ordinal, is_last });
+                self.current = Some(Current {
+                    path: source.path,
+                    lines: Some(lines),
+                    offset: 0,
+                    end_ordinal: source.end_ordinal,
+                    is_last,
+                });
             }
             Err(error) if is_last => return Err(error),
             Err(error) => {
@@ -366,27 +345,12 @@ impl Iterator for Reader {
     }
 }
 
-/// The lines of a file behind an offset, if the line before it is the one that was read last.
-fn continued(
-    path: &Path,
-    offset: u64,
-    mark: &(usize, Vec<u8>),
-) -> io::Result<Option<BoundedLines<Box<dyn Read>>>> {
-    let Some(start) = offset.checked_sub(mark.0 as u64 + 1) else { return Ok(None) };
-    let mut file = open(path, start)?;
-    let (mut beginning, mut rest) = (vec![0; mark.1.len()], (mark.0 - mark.1.len()) as u64);
-    match file.read_exact(&mut beginning) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        read => read?,
-    }
-    rest -= io::copy(&mut (&mut file).take(rest), &mut io::sink())?;
-    let mut newline = [0];
-    let is_line = rest == 0 && file.read(&mut newline)? == 1 && newline == *b"\n";
-    Ok((is_line && beginning == mark.1).then(|| BoundedLines::new(file, offset, u64::MAX)))
-}
-
 /// The file that a session continues in.
-fn live_file<'f>(files: &'f Files, session: Id, named: Option<&str>) -> io::Result<&'f RolloutFile> {
+pub(super) fn live_file<'f>(
+    files: &'f Files,
+    session: Id,
+    named: Option<&str>,
+) -> io::Result<&'f RolloutFile> {
     let missing = || io::Error::new(io::ErrorKind::NotFound, "the session has no rollout");
     files.live(session, named).ok_or_else(missing)
 }
@@ -436,6 +400,39 @@ fn rolled_back(
     scan.problems.truncate(count);
     *problems = scan.problems;
     Ok(scan.machine.into_rolled_back())
+}
+
+/// The end of a transcript.
+pub(super) struct Tail {
+    pub(super) sources: Vec<Source>,
+    /// The number of turns in the sources.
+    pub(super) turns: u64,
+    /// The number of turns in the sources before those that are wanted.
+    pub(super) turns_before: u64,
+    pub(super) is_whole: bool,
+}
+
+impl Tail {
+    /// The last turns, at least `count` if there are so many; the whole transcript if it is as short as `short`.
+    pub(super) fn of(session: Id, sources: Vec<Source>, count: u64, short: u64) -> io::Result<Tail> {
+        let size: u64 = sources.iter().map(Source::size).sum();
+        let mut wanted = count.saturating_add(1);
+        loop {
+            let (tail, is_whole) = match size <= short {
+                true => (sources.clone(), true),
+                false => last(sources.clone(), wanted)?,
+            };
+            // The piece is short, and is read once more to know how many of its turns stand.
+            let mut scan = Reader::new(Some(session), tail.clone(), Options::default(), Vec::new())?;
+            while scan.next_record()?.is_some() {}
+            let turns = scan.summary().turns;
+            if turns > count || is_whole {
+                let turns_before = turns.saturating_sub(count);
+                return Ok(Tail { sources: tail, turns, turns_before, is_whole });
+            }
+            wanted = wanted.saturating_mul(8);
+        }
+    }
 }
 
 fn has_rollback(source: &Source) -> io::Result<bool> {

@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::event::SessionEvent;
 use crate::error::{Error, Result};
 use crate::record::Id;
 use crate::time::Timestamp;
@@ -16,6 +17,8 @@ pub enum Record {
     Item(Item),
     /// A turn, after its items.
     Turn(Turn),
+    /// The start of a turn, or a rollback; only of a transcript that is followed.
+    Event(SessionEvent),
 }
 
 /// A part of a turn: a message, a command, the output of a command, a patch.

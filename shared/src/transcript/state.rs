@@ -132,6 +132,20 @@ pub(super) struct Open {
     pub(super) end: Option<End>,
 }
 
+/// The items of a turn that were passed on.
+pub(super) struct PassedOn {
+    /// The number of items that were counted.
+    pub(super) count: u64,
+    /// The numbers of those that wait, and were not passed on.
+    pub(super) waiting: Vec<u64>,
+}
+
+impl PassedOn {
+    pub(super) fn has(&self, number: u64) -> bool {
+        number <= self.count && !self.waiting.contains(&number)
+    }
+}
+
 /// A turn that has ended.
 pub(super) struct Closed {
     pub(super) serial: u64,

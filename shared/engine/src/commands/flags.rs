@@ -13,12 +13,15 @@ use crate::record::settings::{
     CodexOptions, Interrupted, OnBusy, OnLimit, Patience, SavedSettings, Settings,
 };
 use crate::show::events::ShowOptions;
+use crate::show::records::Only;
+use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::config;
 use codex_agent_shared::error::{Context, Error, Result};
 use codex_agent_shared::terminal::is_terminal;
+use codex_agent_shared::watch::From;
 
 mod table;
 
@@ -26,6 +29,50 @@ pub use table::*;
 
 /// The arguments of a tool that runs jobs, with its own arguments of type `O`.
 pub type Args<O = ()> = cli::Args<O, Jobs>;
+
+/// The condition until which sessions are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// No session has a turn that is running.
+    Idle,
+}
+
+impl Choice for Until {
+    const ALL: &'static [(Until, &'static str, &'static str)] =
+        &[(Until::Idle, "idle", "no followed session has a running turn")];
+}
+
+/// The values of the flags of a tool that follows sessions.
+#[derive(Default)]
+pub struct WatchFlags {
+    /// `--only`.
+    pub only: Only,
+    /// `--full`.
+    pub full: bool,
+    /// `--until`.
+    pub until: Option<Until>,
+    /// `--exit-status`.
+    pub exit_status: bool,
+    /// `--last`.
+    pub last: Option<usize>,
+    /// Whether sessions that are made later are followed too.
+    pub finds_new: bool,
+}
+
+impl WatchFlags {
+    /// An error for options that have no meaning alone.
+    pub fn check(&self) -> Result<()> {
+        match self.exit_status && self.until.is_none() {
+            true => Err(Error::usage("--exit-status needs --until idle")),
+            false => Ok(()),
+        }
+    }
+
+    /// The point from which a session is followed that no address names.
+    pub fn from(&self) -> From {
+        self.last.map_or(From::Now, |last| From::Last(last as u64))
+    }
+}
 
 /// The values of the flags.
 #[derive(Default)]
@@ -67,6 +114,8 @@ pub struct Jobs {
     pub answers: bool,
     /// `--events`.
     pub events: bool,
+    /// The options of a tool that follows sessions.
+    pub watch: WatchFlags,
     /// `--new`.
     pub new: bool,
     /// The flags that were given and need a prompt.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use crate::commands::flags::{Until, WatchFlags};
 use crate::commands::manage::find_runs;
 use crate::commands::run_queue::find_prompt_positions;
 use crate::disk::journal::{Entry, JournalReader};
@@ -15,13 +16,15 @@ use crate::run::engine::RunEnd;
 use crate::run::observer::{Observer, RunningJob, about};
 use crate::show::end::{NextCommands, continue_command, report_end};
 use crate::show::events::{Show, ShowOptions};
+use crate::show::records::{RecordStyle, place};
 use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::codex::home::Home;
-use codex_agent_shared::codex::watch::{From, Watch};
-use codex_agent_shared::error::{Exit, Result, warn};
-use codex_agent_shared::record::Id;
-use codex_agent_shared::text::quoted;
+use codex_agent_shared::error::{Exit, Result, Stream, status, warn};
+use codex_agent_shared::record::{Id, Status};
+use codex_agent_shared::text::{counted, quoted};
 use codex_agent_shared::time::Timestamp;
+use codex_agent_shared::transcript::Record;
+use codex_agent_shared::watch::Watch;
 
 /// The polling interval.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -224,69 +227,145 @@ pub fn watch(dir: &RunDir, options: ShowOptions) -> Result<Exit> {
     Ok(watcher.report_end())
 }
 
-/// Follows the sessions of a group: the runs of the group, and other processes that use its sessions. Ends when standard
-/// output is closed. `members` returns the current sessions.
-pub fn watch_group(
-    name: &str,
+/// The sessions that are followed: adds those that are new, at first all of them, and returns their number.
+pub type AddSessions<'a> = &'a mut dyn FnMut(&mut Watch, &mut RecordStyle) -> Result<usize>;
+
+/// Follows sessions until standard output is closed, or until the condition of the flags holds. With the name of a group,
+/// the runs of the group are followed too.
+pub fn watch_sessions(
+    group: Option<&str>,
     common: &CommonOptions,
     options: ShowOptions,
-    mut members: impl FnMut() -> Result<Vec<Id>>,
+    flags: &WatchFlags,
+    add: AddSessions<'_>,
 ) -> Result<Exit> {
-    let home = Home::find(common.codex_home.as_deref())?;
-    let mut sessions = Watch::new(home, members()?, From::End);
-    let mut show = Show::new(options, 2);
-    let mut runs: Vec<RunWatcher> = Vec::new();
-    let (mut over, mut is_first) = (HashSet::new(), true);
-    let mut coverage: HashMap<Id, Coverage> = HashMap::new();
+    let mut sessions = Watch::new(Home::find(common.codex_home.as_deref())?);
+    let style =
+        RecordStyle { only: flags.only.clone(), full: flags.full, is_tagged: true, ..RecordStyle::default() };
+    let mut show = Show::new(options, 2).with_records(style);
+    let mut runs = group.map(GroupRuns::new);
     let mut next = Instant::now();
-    while !show.is_closed() {
+    // A reader that has left is noticed also while there is nothing to write.
+    while !show.is_closed() && !Stream::Out.is_closed() {
         if Instant::now() >= next {
             next = Instant::now() + Duration::from_secs(1);
-            let members = members()?;
-            let count = members.len();
-            sessions.add(members);
-            let sessions = if count == 1 { "session" } else { "sessions" };
-            show.set_idle_line(&format!(
-                "group '{name}' has no running jobs; watching {count} {sessions} until Ctrl-C"
-            ));
-            // A new run is followed even if it has ended, since a run may end in a moment; an old run must be running.
-            let is_new = |dir: &RunDir| !over.contains(dir.name()) && !runs.iter().any(|run| run.dir == *dir);
-            for dir in find_runs("group", name, is_new)? {
-                let mut run = RunWatcher::open(dir)?;
-                if is_first && !run.dir.is_running() {
-                    // The past events of a run without a runner are not printed.
-                    run.is_left = true;
-                    run.read_events(None)?;
+            let count = add(&mut sessions, show.records())?;
+            let watched = format!("watching {} until Ctrl-C", counted(count, "session"));
+            match &mut runs {
+                Some(runs) => {
+                    show.set_idle_line(&format!("group '{}' has no running jobs; {watched}", runs.name));
+                    runs.find()?;
                 }
-                runs.push(run);
+                None => show.set_idle_line(&watched),
             }
-            is_first = false;
-            // A finished run is closed.
-            let is_over = |run: &mut RunWatcher| run.is_left && !run.tasks.is_open();
-            over.extend(runs.extract_if(.., is_over).map(|run| run.dir.name().to_owned()));
-            // A run without a runner may be continued, and end again in a moment.
-            runs.iter_mut().for_each(|run| run.is_left = false);
+            if flags.until.is_some() {
+                sessions.read_statuses();
+            }
         }
-        for run in runs.iter_mut().filter(|run| !run.is_left) {
+        if let Some(runs) = &mut runs {
+            runs.read(&mut show)?;
+        }
+        sessions.poll(&mut |record| {
+            if runs.as_ref().is_none_or(|runs| runs.leaves(record)) {
+                show.record(record);
+            }
+            Ok(())
+        })?;
+        match &runs {
+            Some(runs) => runs.show_running(&mut show),
+            None => show.show_running(Counts::default(), &mut std::iter::empty()),
+        }
+        let is_running = sessions.statuses().any(|(_, status)| status == Some(Status::Running));
+        if flags.until == Some(Until::Idle) && !is_running && runs.as_ref().is_none_or(GroupRuns::is_idle) {
+            break;
+        }
+        if group.is_none() && sessions.is_empty() && !flags.finds_new {
+            status("no session is left to follow");
+            break;
+        }
+        std::thread::sleep(POLL_INTERVAL);
+    }
+    show.finish()?;
+    let has_failed = |status| matches!(status, Some(Status::Failed | Status::Interrupted));
+    let failed = flags.exit_status && sessions.statuses().any(|(_, status)| has_failed(status));
+    Ok(if failed { Exit::Negative } else { Exit::Done })
+}
+
+/// The runs of a group, which other processes drive.
+struct GroupRuns {
+    name: String,
+    runs: Vec<RunWatcher>,
+    /// The runs that have ended.
+    over: HashSet<String>,
+    is_first: bool,
+    coverage: HashMap<Id, Coverage>,
+}
+
+impl GroupRuns {
+    fn new(name: &str) -> GroupRuns {
+        GroupRuns {
+            name: name.to_owned(),
+            runs: Vec::new(),
+            over: HashSet::new(),
+            is_first: true,
+            coverage: HashMap::new(),
+        }
+    }
+
+    /// Finds new runs, and closes those that have ended.
+    fn find(&mut self) -> Result<()> {
+        // A new run is followed even if it has ended, since a run may end in a moment; an old run must be running.
+        let (over, runs) = (&self.over, &self.runs);
+        let is_new = |dir: &RunDir| !over.contains(dir.name()) && !runs.iter().any(|run| run.dir == *dir);
+        for dir in find_runs("group", &self.name, is_new)? {
+            let mut run = RunWatcher::open(dir)?;
+            if self.is_first && !run.dir.is_running() {
+                // The past events of a run without a runner are not printed.
+                run.is_left = true;
+                run.read_events(None)?;
+            }
+            self.runs.push(run);
+        }
+        self.is_first = false;
+        // A finished run is closed.
+        let is_over = |run: &mut RunWatcher| run.is_left && !run.tasks.is_open();
+        self.over.extend(self.runs.extract_if(.., is_over).map(|run| run.dir.name().to_owned()));
+        // A run without a runner may be continued, and end again in a moment.
+        self.runs.iter_mut().for_each(|run| run.is_left = false);
+        Ok(())
+    }
+
+    /// Prints the new events.
+    fn read(&mut self, show: &mut Show) -> Result<()> {
+        for run in self.runs.iter_mut().filter(|run| !run.is_left) {
             let before = run.lines;
-            run.is_left = !run.read(&mut show)?;
-            coverage.extend(&run.coverage);
+            run.is_left = !run.read(show)?;
+            self.coverage.extend(&run.coverage);
             if run.is_left && run.lines > before {
                 run.report_end();
             }
         }
-        sessions.poll(&mut |session_event| {
-            let at = session_event.at.unwrap_or_else(Timestamp::now);
-            let is_news = |coverage: &Coverage| !coverage.is_open && at > coverage.until;
-            if coverage.get(&session_event.session).is_none_or(is_news) {
-                show.session_event(session_event);
-            }
-            Ok(())
-        })?;
-        let active = || runs.iter().filter(|run| !run.is_left);
-        let counts = active().fold(Counts::default(), |sum, run| sum + run.tasks.reported_counts());
-        show.show_running(counts, &mut active().flat_map(RunWatcher::running));
-        std::thread::sleep(POLL_INTERVAL);
+        Ok(())
     }
-    Ok(Exit::Done)
+
+    /// Whether the events of the runs do not have what a record of a session reports.
+    fn leaves(&self, record: &Record) -> bool {
+        let (session, at) = place(record);
+        let at = at.unwrap_or_else(Timestamp::now);
+        let is_news = |coverage: &Coverage| !coverage.is_open && at > coverage.until;
+        session.and_then(|session| self.coverage.get(&session)).is_none_or(is_news)
+    }
+
+    fn active(&self) -> impl Iterator<Item = &RunWatcher> {
+        self.runs.iter().filter(|run| !run.is_left)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.active().next().is_none()
+    }
+
+    fn show_running(&self, show: &mut Show) {
+        let counts = self.active().fold(Counts::default(), |sum, run| sum + run.tasks.reported_counts());
+        show.show_running(counts, &mut self.active().flat_map(RunWatcher::running));
+    }
 }

@@ -17,16 +17,17 @@ pub use crate::show::end::count_jobs;
 use crate::show::end::{NextCommands, describe_until, report_end};
 use crate::show::format_progress;
 use crate::show::live::Live;
+use crate::show::records::{self, RecordStyle};
 use crate::show::row::{Row, most};
 use crate::show::tally::Tally;
 use codex_agent_shared::choice::Choice;
-use codex_agent_shared::codex::watch::SessionEvent;
 use codex_agent_shared::error::{self, Error, Exit, Result, status, warn};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::record::Id;
 use codex_agent_shared::terminal::{Look, columns, is_drawable, is_terminal, line};
 use codex_agent_shared::text::{cell, harmless, path_cell, tsv};
 use codex_agent_shared::time::Timestamp;
+use codex_agent_shared::transcript::Record;
 
 /// The format of a day.
 const DAY: &str = "%A, %Y-%m-%d";
@@ -69,6 +70,7 @@ pub struct Show {
     tallies: HashMap<String, Tally>,
     /// The day of the last line, if it has been printed or is today.
     day: String,
+    records: RecordStyle,
     /// Whether a job was completed.
     has_answers: bool,
     is_closed: bool,
@@ -111,6 +113,7 @@ impl Show {
             labels: HashMap::new(),
             tallies: HashMap::new(),
             day: Timestamp::now().local(DAY),
+            records: RecordStyle::default(),
             has_answers: false,
             is_closed: false,
             write_error: None,
@@ -318,23 +321,30 @@ impl Show {
         self.output.text(row.as_bytes(), b"\n")
     }
 
-    /// Prints an event of a session that another process uses.
-    pub fn session_event(&mut self, session_event: &SessionEvent) {
+    /// Prints records of sessions in this way.
+    pub fn with_records(self, records: RecordStyle) -> Show {
+        Show { records, ..self }
+    }
+
+    /// How records of sessions are printed.
+    pub fn records(&mut self) -> &mut RecordStyle {
+        &mut self.records
+    }
+
+    /// Prints a record of a session that another process uses.
+    pub fn record(&mut self, record: &Record) {
+        if !self.records.only.has(record) {
+            return;
+        }
         self.print(|show| {
             if show.options.json {
-                return show.output.record(session_event);
+                return show.output.record(record);
             }
-            let at = session_event.at.unwrap_or_else(Timestamp::now);
-            let (kind, text) = (session_event.what.word(), session_event.what.text());
-            let session = session_event.session;
-            let row = match show.terminal {
-                true => {
-                    let start = format!("{} {} {kind:17} ", at.local("%H:%M:%S"), session.short());
-                    format!("{start}{}", cell(&text, columns().saturating_sub(start.len() + 1).max(20)))
-                }
-                false => row(at, kind, "", Some(session), &text),
-            };
-            show.output.text(row.trim_end_matches(' ').as_bytes(), b"\n")
+            if !show.terminal {
+                return show.output.text(records::row(record).as_bytes(), b"\n");
+            }
+            let lines = records::lines(record, &show.records, show.options.color);
+            lines.iter().try_for_each(|line| show.output.text(line.as_bytes(), b"\n"))
         });
     }
 

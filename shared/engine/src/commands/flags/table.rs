@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::commands::flags::Args;
+use crate::commands::flags::{Args, Until};
 use crate::record::job::{Sandbox, check_argument};
 use crate::record::settings::{Interrupted, OnBusy, OnLimit};
+use crate::show::records::Only;
 use codex_agent_shared::cli::{self, Takes, Value, flags};
 use codex_agent_shared::error::Error;
 use codex_agent_shared::record::Field;
@@ -249,6 +250,36 @@ pub fn concurrent_run_options<O: 'static>() -> impl Iterator<Item = Flag<O>> {
             .default("3")
             .more("The setting runs.max_concurrent in config.toml changes the default.");
     [max_concurrent].into_iter().chain(run_options())
+}
+
+/// The options of a tool that follows sessions.
+pub fn watch_options<O: 'static>() -> [Flag<O>; 5] {
+    [
+        Flag::<O>::number("last", "N", 1.., "print the last N turns of each session first", |args| {
+            &mut args.jobs.watch.last
+        })
+        .short('n'),
+        Flag::<O>::parsed(
+            "only",
+            Takes::Text("WORDS"),
+            "print only these records",
+            |value| Only::parse(&value.text()?),
+            |args| &mut args.jobs.watch.only,
+        )
+        .more("WORDS are names of roles of items, with commas between them (user, assistant, reasoning, plan, command, output, script, patch, todo, search, tool, image, question, agent, review, compaction, goal), 'turn' for the start and end of turns, and 'session' for changes of a session, such as of its status. See codex-agent-records(5)."),
+        Flag::<O>::choice::<Until, _>("until", "CONDITION", "end when the condition holds", |args| {
+            &mut args.jobs.watch.until
+        })
+        .more("The command ends at once if no followed session has a running turn. The turn of a process that has died counts as interrupted after a few seconds; on a system without /proc this is not known, and the command waits."),
+        Flag::<O>::switch("exit-status", "exit with status 1 if the last turn of a session failed or was interrupted", |args| {
+            &mut args.jobs.watch.exit_status
+        })
+        .more("This option is for --until."),
+        Flag::<O>::switch("full", "print texts as a whole, with all of their lines", |args| {
+            &mut args.jobs.watch.full
+        })
+        .more("By default a text is one line on a terminal, cut to its width."),
+    ]
 }
 
 /// The output formats of a run.

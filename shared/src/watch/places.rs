@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::super::files::{RolloutFile, days_around};
-use super::super::rollout::Name;
 use super::DIRECTORIES;
+use crate::codex::files::{RolloutFile, days_around};
+use crate::codex::rollout::Name;
 use crate::record::Id;
 use crate::time::Timestamp;
 
@@ -19,11 +19,18 @@ pub(super) struct WatchedDirectories {
     home: PathBuf,
     directories: HashMap<PathBuf, Option<SystemTime>>,
     looked: Option<Instant>,
+    /// The sessions of files that nobody follows.
+    new: Vec<Id>,
 }
 
 impl WatchedDirectories {
     pub(super) fn new(home: &Path) -> WatchedDirectories {
-        WatchedDirectories { home: home.to_owned(), directories: HashMap::new(), looked: None }
+        WatchedDirectories {
+            home: home.to_owned(),
+            directories: HashMap::new(),
+            looked: None,
+            new: Vec::new(),
+        }
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
@@ -45,8 +52,19 @@ impl WatchedDirectories {
         }
     }
 
-    /// The rollouts of these sessions in all directories that changed.
-    pub(super) fn changed(&mut self, now: Instant, is_wanted: impl Fn(Id) -> bool) -> Vec<RolloutFile> {
+    /// The sessions that were not wanted since the last call.
+    pub(super) fn take_new(&mut self) -> Vec<Id> {
+        std::mem::take(&mut self.new)
+    }
+
+    /// The rollouts of these sessions in all directories that changed. With `keeps_new` the other sessions are kept for
+    /// [`WatchedDirectories::take_new`].
+    pub(super) fn changed(
+        &mut self,
+        now: Instant,
+        is_wanted: impl Fn(Id) -> bool,
+        keeps_new: bool,
+    ) -> Vec<RolloutFile> {
         self.looked = Some(now);
         // A reverted session continues in the directory of today.
         self.add_days(Timestamp::now().0);
@@ -67,6 +85,8 @@ impl WatchedDirectories {
                 if is_wanted(name.id) {
                     let archived = *directory == archive;
                     found.push(RolloutFile { id: name.id, path: entry.path(), archived });
+                } else if keeps_new {
+                    self.new.push(name.id);
                 }
             }
         }

@@ -1,35 +1,40 @@
 //! Items in words, for all forms that people read.
 
-use codex_agent_shared::text::counted;
-use codex_agent_shared::time::Timestamp;
-use codex_agent_shared::transcript::{
+use super::record::{
     AgentAction, By, Change, ChangeKind, Detail, Item, ReviewAction, Role, Tokens, Turn, TurnStatus,
 };
+use crate::text::counted;
+use crate::time::Timestamp;
 
 /// An item in a line: `Ran ls -1`.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Headline {
+pub struct Headline {
     /// The verb.
-    pub(super) verb: String,
+    pub verb: String,
     /// The subject: a command, a name, a text; empty if there is none.
-    pub(super) subject: String,
+    pub subject: String,
     /// A remark behind it; empty if there is none.
-    pub(super) remark: String,
-    pub(super) is_failed: bool,
+    pub remark: String,
+    /// Whether the deed failed.
+    pub is_failed: bool,
 }
 
 /// A file of a patch, with the lines that were added and removed; `None` if they are unknown.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct FileChange {
-    pub(super) path: String,
-    pub(super) to: Option<String>,
-    pub(super) kind: ChangeKind,
-    pub(super) lines: Option<(usize, usize)>,
+pub struct FileChange {
+    /// The path before the change.
+    pub path: String,
+    /// The path after a move.
+    pub to: Option<String>,
+    /// The kind of change.
+    pub kind: ChangeKind,
+    /// The numbers of lines.
+    pub lines: Option<(usize, usize)>,
 }
 
 impl FileChange {
     /// The path, with the new one of a moved file.
-    pub(super) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         match &self.to {
             Some(to) => format!("{} → {to}", self.path),
             None => self.path.clone(),
@@ -37,7 +42,7 @@ impl FileChange {
     }
 
     /// The kind of change: `new +3`, `+1 -1`, `deleted`.
-    pub(super) fn summary(&self) -> String {
+    pub fn summary(&self) -> String {
         let word = match self.kind {
             ChangeKind::Created => "new",
             ChangeKind::Deleted => "deleted",
@@ -61,12 +66,12 @@ fn named_file(line: &str) -> Option<&str> {
 }
 
 /// Whether a text is a patch that `git apply` accepts. Up to Codex 0.120 only the patch of the model is recorded.
-pub(super) fn is_diff(text: &str) -> bool {
+pub fn is_diff(text: &str) -> bool {
     text.starts_with("diff --git ")
 }
 
 /// The files of a patch that was applied, with their counts of lines.
-pub(super) fn file_changes(text: &str, files: &[Change]) -> Vec<FileChange> {
+pub fn file_changes(text: &str, files: &[Change]) -> Vec<FileChange> {
     let mut counts: Vec<(&str, usize, usize)> = Vec::new();
     let (is_diff, mut is_body) = (is_diff(text), false);
     for line in text.lines() {
@@ -100,7 +105,7 @@ pub(super) fn file_changes(text: &str, files: &[Change]) -> Vec<FileChange> {
 }
 
 /// The number of lines that several changes add and remove, as `+4 -1`; empty if unknown.
-pub(super) fn sum_of_lines(changes: &[FileChange]) -> String {
+pub fn sum_of_lines(changes: &[FileChange]) -> String {
     let lines = changes.iter().filter_map(|change| change.lines);
     let (added, removed) = lines.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     match (added, removed) {
@@ -125,7 +130,7 @@ fn titled(verb: &str, subject: String) -> Headline {
 }
 
 /// The line about an item; `None` for messages, reasoning and outputs, which are their text.
-pub(super) fn headline(item: &Item) -> Option<Headline> {
+pub fn headline(item: &Item) -> Option<Headline> {
     let text = || item.text.clone().unwrap_or_default();
     let line =
         |verb: &str, subject: String| Headline { verb: verb.to_owned(), subject, ..Headline::default() };
@@ -181,7 +186,6 @@ pub(super) fn headline(item: &Item) -> Option<Headline> {
                 AgentAction::Interrupt => "Interrupted an agent",
                 AgentAction::Report => "Report of an agent",
                 AgentAction::Task => "Task of another agent",
-                _ => "Agent",
             },
             text(),
         ),
@@ -204,7 +208,7 @@ impl Headline {
 }
 
 /// The text below the headline that is an output, and may be cut.
-pub(super) fn result(item: &Item) -> Option<&str> {
+pub fn result(item: &Item) -> Option<&str> {
     match &item.detail {
         Detail::Tool { output, .. } | Detail::Script { output, .. } => output.as_deref(),
         _ => item.text.as_deref().filter(|_| item.role == Role::Output),
@@ -212,7 +216,7 @@ pub(super) fn result(item: &Item) -> Option<&str> {
 }
 
 /// The items, each with the text of its result: a command with the output behind it, a call with its own.
-pub(super) fn with_results(items: &[Item]) -> impl Iterator<Item = (&Item, Option<&str>)> {
+pub fn with_results(items: &[Item]) -> impl Iterator<Item = (&Item, Option<&str>)> {
     let mut left = items.iter().peekable();
     std::iter::from_fn(move || {
         let item = left.next()?;
@@ -226,18 +230,18 @@ pub(super) fn with_results(items: &[Item]) -> impl Iterator<Item = (&Item, Optio
 }
 
 /// Whether an item is something that a script did, so that the script needs no line.
-pub(super) fn is_deed(item: &Item) -> bool {
+pub fn is_deed(item: &Item) -> bool {
     !matches!(item.role, Role::User | Role::Assistant | Role::Reasoning | Role::Script | Role::Compaction)
 }
 
 /// The heading of a text of reasoning: its first line without the asterisks.
-pub(super) fn reasoning_heading(text: &str) -> &str {
+pub fn reasoning_heading(text: &str) -> &str {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
     line.strip_prefix("**").and_then(|line| line.strip_suffix("**")).unwrap_or(line)
 }
 
 /// A number of tokens: `351`, `12.3k`, `1.2M`.
-pub(super) fn short_number(count: i64) -> String {
+pub fn short_number(count: i64) -> String {
     let scaled = |unit: i64, letter: char| format!("{}.{}{letter}", count / unit, count % unit * 10 / unit);
     match count {
         ..1000 => count.to_string(),
@@ -247,7 +251,7 @@ pub(super) fn short_number(count: i64) -> String {
 }
 
 /// The tokens of a turn: the input and the output.
-pub(super) fn tokens(tokens: Option<&Tokens>) -> String {
+pub fn tokens(tokens: Option<&Tokens>) -> String {
     match tokens {
         Some(tokens) => format!("{} tokens", short_number(tokens.input.saturating_add(tokens.output))),
         None => "tokens unknown".to_owned(),
@@ -255,7 +259,7 @@ pub(super) fn tokens(tokens: Option<&Tokens>) -> String {
 }
 
 /// A duration: `950ms`, `3s`, `4m30s`, `1h05m`.
-pub(super) fn duration(ms: i64) -> String {
+pub fn duration(ms: i64) -> String {
     match ms {
         ..1000 => format!("{ms}ms"),
         _ => Timestamp(0).countdown(Timestamp(ms)),
@@ -263,7 +267,7 @@ pub(super) fn duration(ms: i64) -> String {
 }
 
 /// The state of a turn in a word; `None` for a completed one.
-pub(super) fn state(turn: &Turn) -> Option<&'static str> {
+pub fn state(turn: &Turn) -> Option<&'static str> {
     match turn.status {
         Some(TurnStatus::Completed) => None,
         Some(TurnStatus::Failed) => Some("failed"),
@@ -273,7 +277,7 @@ pub(super) fn state(turn: &Turn) -> Option<&'static str> {
 }
 
 /// The mark of a step of a check list.
-pub(super) fn mark(status: &str) -> &'static str {
+pub fn mark(status: &str) -> &'static str {
     match status {
         "completed" => "[x]",
         "in_progress" => "[>]",
