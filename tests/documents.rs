@@ -27,7 +27,8 @@ const BY_HAND: [&str; 5] = [
 ];
 
 /// Examples that print nothing without a user who types.
-const SILENT: [&str; 6] = [
+const SILENT: [&str; 7] = [
+    "codex-agent watch @ --until idle --exit-status",
     "codex-agent show @ --html > session.html",
     "codex-agent plugin list --json | jq -r 'select(.type == \"tool\" and .ours == false).name'",
     "codex-agent demo sh",
@@ -419,6 +420,13 @@ fn every_example_runs() {
             if example.ends_with("codex-agent resume -") {
                 let shown = on_terminal(&world, &["setsid", "--ctty", "--wait", "sh", "-c", &line], 100);
                 assert!(shown.contains("resume 01a2"), "{example}: {shown}");
+                continue;
+            }
+            // A watch without an end is ended by Ctrl-C.
+            if example.starts_with("codex-agent watch") && !example.contains("--until") {
+                let mut command = world.command("timeout");
+                let status = command.args(["--signal=INT", "2", "sh", "-c", &line]).status().unwrap();
+                assert_eq!(status.code(), Some(124), "{example} ended");
                 continue;
             }
             let ran = world.sh(&line);
