@@ -350,8 +350,10 @@ impl<'a> Finder<'a> {
                 if self.reports(has) {
                     self.add(session, None)?;
                 }
-                Ok(!(self.args.own.last && !self.collected.is_empty())
-                    && (self.collects() || !self.is_full()))
+                Ok(match self.args.own.last {
+                    true => self.collected.is_empty(),
+                    false => self.collects() || !self.is_full(),
+                })
             },
         )
     }
