@@ -86,6 +86,7 @@ pub(super) fn excerpt(text: &str, spans: &[Range<usize>], most: usize, color: bo
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)] // Lists of matches.
 mod tests {
     use super::*;
 

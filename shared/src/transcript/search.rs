@@ -23,6 +23,7 @@
 
 mod kinds;
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)] // Tests write what Codex would.
 mod oracle;
 mod order;
 mod pattern;
@@ -416,6 +417,7 @@ impl Hit {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)] // Lists of matches.
 mod tests {
     use super::super::record::Detail;
     use super::*;

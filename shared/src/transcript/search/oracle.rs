@@ -188,7 +188,6 @@ fn a_search_finds_what_reading_finds() {
             (searches, matches) = (searches + more, matches + found);
         }
     }
-    eprintln!("{searches} searches, {matches} matches");
     assert!(matches > searches / 20, "{matches}");
 }
 

@@ -240,7 +240,7 @@ mod tests {
                 |number, job: usize, give| {
                     assert_eq!(number, job);
                     // Results of some jobs are greater than what is held.
-                    (0..job % 4).all(|at| give((job, at), if job % 7 == 0 { HELD } else { 1 }));
+                    (0..job % 4).all(|at| give((job, at), if job.is_multiple_of(7) { HELD } else { 1 }));
                     job
                 },
                 |number, found| {

@@ -108,6 +108,7 @@ fn has_upper_case(pattern: &str, is_literal: bool) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)] // Lists of matches.
 mod tests {
     use super::*;
 
