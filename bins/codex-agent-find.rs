@@ -140,7 +140,7 @@ fn run(args: Args) -> Result<Exit> {
     let mut index = args.common.index()?;
     let mut filter = selection.filter(&mut index)?;
     filter.words = operands.iter().map(|word| lowered(word).into_owned()).collect();
-    let mut finder = Finder::new(&args, shape)?;
+    let mut finder = Finder::new(&args, &index, shape)?;
     finder.rows.highlight(&filter.words);
     if reads {
         return finder.filter_stdin(&mut index, filter);
@@ -248,14 +248,14 @@ struct Finder<'a> {
 }
 
 impl<'a> Finder<'a> {
-    fn new(args: &'a Args, shape: Shape) -> Result<Finder<'a>> {
+    fn new(args: &'a Args, index: &Index, shape: Shape) -> Result<Finder<'a>> {
         let syntax = Syntax { is_literal: true, case: Case::Insensitive, ..Syntax::default() };
         let said: Vec<Pattern> =
             args.own.said.iter().map(|word| Pattern::new(word, syntax)).collect::<Result<_>>()?;
         Ok(Finder {
             said: (!said.is_empty()).then(|| Search::new(said).needs_all(true)),
             args,
-            rows: Sessions::new(shape),
+            rows: Sessions::new(shape).completed_by(index),
             collected: Vec::new(),
             seen: HashSet::new(),
             is_page: false,

@@ -49,7 +49,7 @@ fn tool() -> Tool {
             "In a pipe, each session is one line with these columns, separated by TABs, without a heading: id, time of the last turn, working directory, name or title. In a value, TAB, newline, carriage return and backslash are printed as \\t, \\n, \\r and \\\\, and other control characters in the form \\x1b, so that a title can neither look like another line nor control a terminal. With --json, session records for other tools are printed:",
             "    codex-agent ls --json --under ~/src | codex-agent group add work",
             "A session is listed if it matches all filters; a filter that is given more than once matches if one of its values matches. In a PATTERN, a star matches any characters; a PATTERN without a star matches only an equal value. Upper and lower case are distinguished.",
-            "The fields forked_from, status and resume_command are not in Codex's database. These fields are read from the rollouts if --full is given, or if --fields or --format names one of them.",
+            "The fields forked_from, status and resume_command are not in Codex's database. These fields are read from the rollouts if --full is given, or if --fields or --format names one of them. The fields turns, tokens and last_message are read from the transcripts, which takes longer, and only if --fields or --format names one of them.",
         ])
         .command(
             Command::new(run)
@@ -155,7 +155,7 @@ fn run(args: Args) -> Result<Exit> {
         let count = index.list(&query, &mut |_| Ok(()))?;
         return cli::print(&format!("{count}\n"));
     }
-    let mut sessions = Sessions::new(shape);
+    let mut sessions = Sessions::new(shape).completed_by(&index);
     let count = index.list(&query, &mut |session| sessions.write(session))?;
     sessions.finish()?;
     if count == 0 {

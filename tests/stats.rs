@@ -177,3 +177,37 @@ fn forks_add_nothing_and_failures_hide_nothing() {
         .reports("it is not counted");
     assert_eq!(sum(&records(&ran.out)), [0, 1, 2, 3].map(|at| before[at] / 2));
 }
+
+#[test]
+fn ls_prints_the_figures_of_a_transcript() {
+    for version in VERSIONS {
+        let world = world(version);
+        let words = ["codex-agent-ls", "--archived", "--subagents", "--json=id,turns,tokens,last_message"];
+        let listed = records(&world.ok(&words));
+        let counted = records(&world.ok(&["codex-agent-stats", "--by", "session", "--json"]));
+        assert!(listed.len() > 12, "{version}");
+        for session in &listed {
+            let id = session["id"].as_str().unwrap();
+            let sums = counted.iter().find(|one| one["session"] == id);
+            let tokens = sums.map(|one| &one["tokens"]).filter(|tokens| tokens.is_object());
+            let sum = tokens.map(|one| one["input"].as_i64().unwrap() + one["output"].as_i64().unwrap());
+            assert_eq!(session["tokens"].as_i64(), sum, "{version} {id}");
+            let shown = records(&world.ok(&["codex-agent-show", "--json", id]));
+            let turns =
+                shown.iter().filter(|one| one["type"] == "turn").filter_map(|one| one["turn"].as_u64());
+            assert_eq!(session["turns"].as_u64(), Some(turns.max().unwrap_or(0)), "{version} {id}");
+            let answers = shown.iter().filter(|one| one["role"] == "assistant");
+            assert_eq!(
+                session["last_message"],
+                answers.last().map_or(Value::Null, |one| one["text"].clone())
+            );
+        }
+    }
+    // Other fields do not read transcripts.
+    let world = world("0.171.0");
+    let all = records(&world.ok(&["codex-agent-ls", "--full", "--json"]));
+    assert!(all.iter().all(|session| session.get("turns").is_none()));
+    let rows = world.ok(&["codex-agent-find", "haiku", "--fields", "turns,tokens"]);
+    assert!(rows.lines().all(|row| row.split('\t').all(|cell| cell.parse::<u64>().is_ok())), "{rows}");
+    world.run(&["codex-agent-ls", "--sort", "turns"]).exits(2);
+}

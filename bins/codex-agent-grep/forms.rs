@@ -1,5 +1,6 @@
 //! The forms of the output.
 
+use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::config;
 use codex_agent_shared::error::Result;
 use codex_agent_shared::ndjson::Output;
@@ -35,14 +36,14 @@ pub(super) enum Form {
 }
 
 impl Form {
-    pub(super) fn new(args: &Args) -> Result<Form> {
+    pub(super) fn new(args: &Args, index: &Index) -> Result<Form> {
         let own = &args.own;
         let context = Context {
             before: own.before.or(own.context).unwrap_or(0),
             after: own.after.or(own.context).unwrap_or(0),
         };
         if own.list {
-            return Ok(Form::Sessions(Box::new(Sessions::new(args.common.shape()?))));
+            return Ok(Form::Sessions(Box::new(Sessions::new(args.common.shape()?).completed_by(index))));
         }
         let shape = args.common.shape_of(&["match"], &MORE)?;
         if own.count {

@@ -36,8 +36,8 @@ enum End {
 
 /// Searches all sessions; the exit status says whether there is a match.
 pub(super) fn search_all(args: &Args, search: &Search) -> Result<Exit> {
-    let mut form = Form::new(args)?;
     let mut index = args.common.index()?;
+    let mut form = Form::new(args, &index)?;
     let home = index.home().path().to_owned();
     let files = OnceLock::new();
     // The jobs are added and their results are taken on this thread, the one beside the other.

@@ -157,7 +157,13 @@ pub(super) fn show(args: Args) -> Result<Exit> {
     let query = Query { filter, fields: shape.needed(), full: args.common.full, ..Query::default() };
     let mut found = HashSet::new();
     let (mut left, is_table) = (shape.limit.unwrap_or(usize::MAX), shape.is_table());
-    let mut rows = Sessions::new(shape);
+    // An empty group needs no home of Codex.
+    let mut index = (!group.session_ids.is_empty()).then(|| args.common.index()).transpose()?;
+    let rows = Sessions::new(shape);
+    let mut rows = match &index {
+        Some(index) => rows.completed_by(index),
+        None => rows,
+    };
     if !is_chosen {
         let paused = if group.paused { ", paused" } else { "" };
         rows.heading(&format!("{}: {}{paused}", cell(&group.name, 200), sessions(group.session_ids.len())))?;
@@ -172,8 +178,8 @@ pub(super) fn show(args: Args) -> Result<Exit> {
         left -= 1;
         rows.write(session)
     };
-    if !group.session_ids.is_empty() {
-        args.common.index()?.list(&query, &mut |session| {
+    if let Some(index) = &mut index {
+        index.list(&query, &mut |session| {
             found.insert(session.id);
             write(session)
         })?;

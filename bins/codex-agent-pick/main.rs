@@ -415,7 +415,11 @@ fn print(rows: &[Arc<Row>], shape: Shape, common: &CommonOptions) -> Result<Exit
         }
         let index = match &mut index {
             Some(index) => index,
-            none => none.insert(common.index()?),
+            none => {
+                let index = none.insert(common.index()?);
+                sessions = sessions.completed_by(index);
+                index
+            }
         };
         let ids = Some(Id::parse(&row.id).into_iter().collect());
         let filter = Filter { ids, archived: Archived::With, subagents: true, ..Filter::default() };

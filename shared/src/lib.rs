@@ -109,7 +109,7 @@
 //! | 6 | [`transcript`] | the turns of a session and their items, from its rollouts | |
 //! | 7 | [`watch`] | records of running sessions, as they are written | |
 //! | 6 | [`group`] | named sets of sessions | |
-//! | 6 | [`output`] | the forms in which sessions are printed | |
+//! | 7 | [`output`] | the forms in which sessions are printed | |
 //! | 7 | [`mod@reference`] | the grammar of references to sessions | |
 //! | 8 | [`cli`] | the table of a tool: parser, help, manual page, completions, `main` | lexopt |
 

@@ -20,6 +20,7 @@ use std::ops::Range;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::codex::index::Index;
 use crate::error::{Error, Result};
 use crate::ndjson::Output;
 use crate::query::{Place, places};
@@ -27,6 +28,7 @@ use crate::record::{Field, Id, Session, Status, Value};
 use crate::terminal::{Cell, Color, Cut, Look, Table, columns, is_terminal, page};
 use crate::text::{cell, find_words, harmless, lowered, tsv, width};
 use crate::time::Timestamp;
+use crate::transcript::Figures;
 
 /// A command.
 #[doc(hidden)]
@@ -213,6 +215,7 @@ pub struct Sessions {
     now: Timestamp,
     /// The words that a search found, in lower case.
     words: Vec<String>,
+    figures: Figures,
 }
 
 impl Sessions {
@@ -230,8 +233,13 @@ impl Sessions {
             None => shape.fields.iter().flatten().map(String::as_str).collect(),
         };
         let picks = names.into_iter().map(|name| (name.to_owned(), Field::parse(name).ok())).collect();
-        let words = Vec::new();
-        Sessions { output: Output::stdout(), shape, picks, table, now: Timestamp::now(), words }
+        let (output, now, words) = (Output::stdout(), Timestamp::now(), Vec::new());
+        Sessions { output, shape, picks, table, now, words, figures: Figures::default() }
+    }
+
+    /// Reads the transcripts of sessions of an index, if a field of those is printed.
+    pub fn completed_by(self, index: &Index) -> Sessions {
+        Sessions { figures: Figures::new(index, &self.shape.needed()), ..self }
     }
 
     /// Writes a line above the table; without a table, nothing.
@@ -255,6 +263,7 @@ impl Sessions {
 
     /// Writes one session, whose fields of other programs are those of the record that was read.
     pub fn write_with(&mut self, session: &Session<'_>, record: Option<&RawValue>) -> Result<()> {
+        let session = &*self.figures.complete(session);
         let (shape, picks, now) = (&self.shape, &self.picks, self.now);
         let has_foreign = picks.iter().any(|(_, field)| field.is_none());
         let foreign: serde_json::Value = match record.filter(|_| has_foreign) {

@@ -185,6 +185,16 @@ pub struct Session<'a> {
     /// Absent if the rollout was not read.
     #[serde(deserialize_with = "known")]
     pub resume_command: Option<Option<Vec<String>>>,
+    /// The number of turns, with those that a fork begins with. Absent unless the field was asked for.
+    #[serde(deserialize_with = "known")]
+    pub turns: Option<Option<i64>>,
+    /// The tokens of the input and the output that the session itself used, also in undone turns; null if unknown. Absent
+    /// unless the field was asked for.
+    #[serde(deserialize_with = "known")]
+    pub tokens: Option<Option<i64>>,
+    /// The last message of the model; null if there is none. Absent unless the field was asked for.
+    #[serde(deserialize_with = "known")]
+    pub last_message: Option<Option<Cow<'a, str>>>,
     /// The title of the parent, for a fork without a message of its own; not a field of the record.
     #[serde(skip)]
     pub parent_title: Option<Cow<'a, str>>,
@@ -245,6 +255,9 @@ mod tests {
         let mut complete = Session {
             subagent: Some(Subagent { nickname: Some("Kepler".into()), ..Subagent::default() }),
             resume_command: Some(Some(vec!["codex".into()])),
+            turns: Some(Some(2)),
+            tokens: Some(None),
+            last_message: Some(Some("done".into())),
             tokens_used: Some(-3),
             pinned: Some(true),
             found_in: Some(FoundIn::Both),

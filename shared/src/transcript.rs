@@ -42,6 +42,7 @@
 //! | 5 | `responses` | lines of the model |
 //! | 5 | `before` | the records that were passed on before |
 //! | 6 | `reader` | the records of a transcript |
+//! | 7 | `figures` | the fields of a session that its transcript has |
 //! | 7 | [`search`] | the items that match a pattern |
 //! | 7 | `live` | following a transcript |
 
@@ -49,6 +50,7 @@ mod before;
 mod chain;
 mod event;
 mod events;
+mod figures;
 mod items;
 mod lines;
 mod live;
@@ -68,6 +70,7 @@ mod wire;
 
 pub use chain::Problem;
 pub use event::{SessionEvent, SessionEventKind};
+pub use figures::Figures;
 #[doc(hidden)]
 pub use live::Beginning;
 pub(crate) use live::key;

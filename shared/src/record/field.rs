@@ -115,6 +115,10 @@ fields! {
         ForkedFrom forked_from START;
         Status status ENDING;
         ResumeCommand resume_command START;
+        // Tools that print the next three complete the session by its transcript.
+        Turns turns START;
+        Tokens tokens START;
+        LastMessage last_message START;
     }
     parts {
         Sha "sha" "git.sha" META |session| session.git.as_ref().map(|git| git.sha.value());
