@@ -149,6 +149,16 @@ fn the_tokens_of_a_failed_turn_are_reported_where_they_are_known() {
     assert_eq!(usage(&["run", "-p", "BADEND"], "job.failed"), completed);
     let id = fake.list()[0]["id"].as_str().unwrap().to_owned();
     assert_eq!(usage(&["resume", &id, "-p", "BADEND more"], "job.failed"), completed);
+    // The tokens are those that the transcript has.
+    let stats =
+        |id: &str| records(&fake.good(&["stats", "--by", "session", "--json", id]))[0]["tokens"].clone();
+    let first =
+        fake.list().iter().map(|row| row["id"].as_str().unwrap().to_owned()).find(|one| *one != id).unwrap();
+    for (name, of) in
+        [("input_tokens", "input"), ("output_tokens", "output"), ("reasoning_output_tokens", "reasoning")]
+    {
+        assert_eq!(completed[name], stats(&first)[of], "{name}");
+    }
     // Nothing was used, or nothing is known.
     let nothing = usage(&["resume", &id, "-p", "FAIL400"], "job.failed");
     assert_eq!(nothing["input_tokens"], 0, "{nothing}");

@@ -53,7 +53,7 @@ impl Reader {
             Beginning::Whole => None,
         };
         let tail = match count {
-            Some(count) => Tail::of(session, sources, count, SHORT)?,
+            Some(count) => Tail::of(Some(session), sources, count, SHORT)?,
             None => Tail { sources, turns: 0, turns_before: 0, is_whole: true },
         };
         let mut reader =

@@ -9,7 +9,7 @@ use super::before::Before;
 use super::chain::{Problem, Source, Text, of_file, of_session, open};
 use super::lines::{BoundedLines, Found};
 use super::machine::Machine;
-use super::record::Record;
+use super::record::{Record, Turn};
 use super::state::{Summary, Wants};
 use super::tail::last;
 use crate::codex::files::{Files, RolloutFile};
@@ -127,6 +127,22 @@ impl Reader {
         Reader::new(session, of_file(path)?, options, Vec::new())
     }
 
+    /// The last turn in one file, which is read from its end; `None` if there is none.
+    #[doc(hidden)]
+    pub fn last_turn_of_file(path: &Path) -> io::Result<Option<Turn>> {
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(Name::parse);
+        let tail = Tail::of(name.map(|name| name.id), of_file(path)?, 1, 0)?;
+        let options = Options { undone: true, ..Options::default() };
+        let reader = Reader::new(name.map(|name| name.id), tail.sources, options, Vec::new())?;
+        let mut last = None;
+        for record in reader {
+            if let Record::Turn(turn) = record? {
+                last = Some(turn);
+            }
+        }
+        Ok(last)
+    }
+
     /// The last turns of a session, at most `count`. Of long files only the end is read, so that the numbers of the
     /// turns are null.
     #[doc(hidden)]
@@ -152,7 +168,7 @@ impl Reader {
         let live = live_file(files, session, named)?;
         let mut problems = Vec::new();
         let sources = of_session(files, session, live, false, &mut problems)?;
-        let tail = Tail::of(session, sources, count, short)?;
+        let tail = Tail::of(Some(session), sources, count, short)?;
         // Turns that were copied into a subagent have no numbers: they come before the first one.
         let copied = options.copied && tail.turns < count;
         let options = Options { live: false, copied, ..options };
@@ -414,7 +430,7 @@ pub(super) struct Tail {
 
 impl Tail {
     /// The last turns, at least `count` if there are so many; the whole transcript if it is as short as `short`.
-    pub(super) fn of(session: Id, sources: Vec<Source>, count: u64, short: u64) -> io::Result<Tail> {
+    pub(super) fn of(session: Option<Id>, sources: Vec<Source>, count: u64, short: u64) -> io::Result<Tail> {
         let size: u64 = sources.iter().map(Source::size).sum();
         let mut wanted = count.saturating_add(1);
         loop {
@@ -423,7 +439,7 @@ impl Tail {
                 false => last(sources.clone(), wanted)?,
             };
             // The piece is short, and is read once more to know how many of its turns stand.
-            let mut scan = Reader::new(Some(session), tail.clone(), Options::default(), Vec::new())?;
+            let mut scan = Reader::new(session, tail.clone(), Options::default(), Vec::new())?;
             while scan.next_record()?.is_some() {}
             let turns = scan.summary().turns;
             if turns > count || is_whole {

@@ -28,6 +28,7 @@ use codex_agent_shared::codex::version::is_before;
 use codex_agent_shared::error::Result;
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
+use codex_agent_shared::transcript::{Reader, Tokens};
 
 /// The wait before the first retry; each further wait is twice as long.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
@@ -254,6 +255,8 @@ impl Engine<'_> {
             Some(before) => Some(turn_usage(totals, before)),
             None => None,
         };
+        let usage = self.with_counted_tokens(at, usage);
+        let start = self.tasks.all[at].start.as_ref();
         let what = RunEvent::JobCompleted {
             of: self.tasks.all[at].of.clone(),
             last_message: running.follower.progress.last_message.clone(),
@@ -300,12 +303,43 @@ impl Engine<'_> {
         self.record_event(what, true)
     }
 
+    /// The tokens of a job: those that Codex reported, with the numbers that its rollout has of each answer of the model.
+    /// Codex's own sum lacks compactions by the service, and goes back at a revert.
+    fn with_counted_tokens(&mut self, at: usize, reported: Option<Usage>) -> Option<Usage> {
+        let Some(tokens) = self.count_tokens(at) else { return reported };
+        let mut usage = reported.unwrap_or_default();
+        let counted = [
+            ("input_tokens", tokens.input),
+            ("cached_input_tokens", tokens.cached),
+            ("output_tokens", tokens.output),
+            ("reasoning_output_tokens", tokens.reasoning),
+        ];
+        usage.extend(counted.map(|(name, number)| (name.to_owned(), number)));
+        Some(usage)
+    }
+
+    /// The tokens of the turn of a job in the rollout of its session.
+    fn count_tokens(&mut self, at: usize) -> Option<Tokens> {
+        let task = &self.tasks.all[at];
+        let (start, session, home) = (task.start.as_ref()?, task.of.session?, task.home.clone());
+        let began = Timestamp::now().0 - start.age().as_millis() as i64;
+        let rollout = self.checker.rollout(home.as_deref(), session)?;
+        let turn = Reader::last_turn_of_file(&rollout).ok()??;
+        // An earlier turn is not that of the job. The clock may have been set meanwhile.
+        turn.tokens.filter(|_| turn.started_at.is_some_and(|at| at.0 >= began - 5000))
+    }
+
     /// The tokens of a failed turn. Codex reports none, but its rollout has those of each answer of the model.
     fn find_usage(&mut self, at: usize, failure: &Failure) -> Option<Usage> {
-        let task = &self.tasks.all[at];
         if failure.class.row().sent == Sent::No || failure.class == Class::WrongSession {
             return None;
         }
+        let known = self.find_total(at);
+        self.with_counted_tokens(at, known)
+    }
+
+    fn find_total(&mut self, at: usize) -> Option<Usage> {
+        let task = &self.tasks.all[at];
         let (start, session, home) = (task.start.as_ref()?, task.of.session?, task.home.clone());
         let before = if start.is_new { Some(Usage::new()) } else { start.usage_before.clone() }?;
         let rollout = self.checker.rollout(home.as_deref(), session)?;
