@@ -240,7 +240,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "a deleted session has neither row nor file",
-        needed_by: &[("codex/fork.rs", "remove"), ("codex/watch.rs", "find_gone")],
+        needed_by: &[("codex/fork.rs", "remove"), ("watch.rs", "find_gone")],
         proof: |lab| {
             lab.ran("delete")?.ended("0")?;
             let id = lab.id("to be deleted")?;
@@ -355,7 +355,7 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "every line of a session has the next ordinal",
-        needed_by: &[("codex/rollout/line.rs", "parse"), ("codex/watch/session_tail.rs", "is_own")],
+        needed_by: &[("codex/rollout/line.rs", "parse"), ("transcript/machine.rs", "is_own")],
         proof: |lab| {
             for label in ["new", "shell"] {
                 let found = lines_of(lab, "main", label, |line| Some(line.ordinal))?;
