@@ -33,7 +33,7 @@ fn search_flags() -> [Flag; 4] {
         Flag::new(
             "said",
             Takes::Text("WORDS"),
-            "select only sessions in which all of these words were said",
+            "select only sessions whose messages have all of these words",
             |args: &mut Args, value: Value| {
                 let text = value.text()?;
                 let words = args.own.said.len();
@@ -207,7 +207,7 @@ fn unmatched<'o>(index: &mut Index, operands: &[&'o str]) -> Result<Vec<&'o str>
 /// Whether words were said in a session.
 fn has_said(said: &Search, files: &Files, session: &Session<'_>) -> std::result::Result<bool, String> {
     let Some(id) = session.id else { return Ok(false) };
-    match said.count(files, id, session.rollout_path.as_deref(), 1) {
+    match said.count(files, id, session.rollout_path.as_deref(), false, 1) {
         Ok((count, _)) => Ok(count > 0),
         // A session without a rollout has no transcript.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -243,7 +243,7 @@ struct Finder<'a> {
     unmatched: Vec<&'a str>,
     /// The words that were searched for.
     searched: Vec<&'a str>,
-    /// The words that must have been said.
+    /// The words that the messages must have.
     said: Option<Search>,
 }
 

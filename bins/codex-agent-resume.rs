@@ -209,7 +209,11 @@ fn read_reference() -> Result<String> {
             Some(Err(failure)) => return Err(failure.error),
             Some(Ok((_, Input::Text(text)))) => return Ok(text),
             Some(Ok((_, Input::Record(foreign)))) => return Ok(foreign.id.unwrap_or_default()),
-            Some(Ok((_, Input::Other(_)))) => {}
+            Some(Ok((_, Input::Other(record)))) => {
+                if let Some(id) = reference::match_session(&record) {
+                    return Ok(id);
+                }
+            }
         }
     }
 }

@@ -117,7 +117,8 @@ fn run(mut args: Args) -> Result<Exit> {
             all.unborn.extend(new.into_iter().map(|id| (id, 0)));
             if !all.unborn.is_empty() {
                 let may_be = |id: &Id| all.filter.ids.as_ref().is_none_or(|ids| ids.contains(id));
-                let ids = all.unborn.keys().copied().filter(may_be).collect();
+                let mut ids: Vec<Id> = all.unborn.keys().copied().filter(may_be).collect();
+                ids.sort_unstable();
                 let filter = Filter { ids: Some(ids), ..all.filter.clone() };
                 let mut born = Vec::new();
                 args.common.index()?.list(&Query { filter, ..Query::default() }, &mut |session| {

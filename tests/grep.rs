@@ -310,3 +310,40 @@ fn a_closed_pipe_ends_the_search() {
     let ran = world.sh("codex-agent-grep -i parser --format '{address}' | head -n 1");
     assert_eq!((ran.out.as_str(), ran.err.as_str()), (&*format!("{SECOND}:1:1\n"), ""));
 }
+
+#[test]
+fn matches_are_sessions_for_other_tools() {
+    let world = two_sessions();
+    let records = world.ok(&["codex-agent-grep", "-i", "parser", "--json"]);
+    let rows = world.ok(&["codex-agent-grep", "-i", "parser"]);
+    for (name, input) in [("records", &records), ("rows", &rows)] {
+        world.run(&["codex-agent-group", "create", name]).exits(0);
+        let added = world.feed(&["codex-agent-group", "add", name], input);
+        assert_eq!(added.code, 0, "{}", added.err);
+        let members = world.ok(&["codex-agent-group", "show", name, "--fields", "id"]);
+        assert_eq!(members.lines().collect::<BTreeSet<_>>(), BTreeSet::from([FIRST, SECOND]), "{name}");
+        let again = world.feed(&["codex-agent-grep", "deadlock|cache", "-", "--format", "{session}"], input);
+        assert_eq!(again.out, format!("{SECOND}\n{FIRST}\n"), "{name}: {}", again.err);
+    }
+    let turn = format!("{FIRST}:2");
+    assert_eq!(grep(&world, &["[a-z]", &turn]).len(), 2);
+    assert_eq!(world.ok(&["codex-agent-grep", "-c", "[a-z]", &turn]).split('\t').nth(1), Some("2"));
+    assert_eq!(grep(&world, &["parser", &turn]).len(), 0);
+}
+
+#[test]
+fn a_named_fork_is_searched_with_what_it_inherits() {
+    for version in VERSIONS {
+        let world = world(version);
+        let found = grep(&world, &["[a-z]", "--inherited"]);
+        let fork = found.iter().find(|hit| hit["inherited"] == true).map(|hit| text(hit, "session")).unwrap();
+        let of_fork = grep(&world, &["[a-z]", fork]);
+        assert!(of_fork.iter().any(|hit| hit["inherited"] == true), "{version}");
+        // The session that was forked has them.
+        let shown = records(&world.ok(&["codex-agent-ls", "--full", "--json", "--archived"]));
+        let session = shown.iter().find(|one| one["id"] == fork).unwrap();
+        let both = grep(&world, &["[a-z]", fork, text(session, "forked_from")]);
+        assert!(both.iter().all(|hit| hit["inherited"] == false || hit["session"] != fork), "{version}");
+        assert!(both.iter().any(|hit| hit["session"] == fork), "{version}");
+    }
+}

@@ -25,7 +25,7 @@ const CRATES: [Crate; 3] = [
             &["codex/files"],
             &["codex/refusal", "codex/state", "codex/reader"],
             &["codex/index"],
-            &["codex/drift"],
+            &["codex/drift", "codex/limits"],
             &["codex"],
             &["transcript/event", "transcript/wire", "transcript/lines"],
             &["transcript/record"],

@@ -211,3 +211,29 @@ fn ls_prints_the_figures_of_a_transcript() {
     assert!(rows.lines().all(|row| row.split('\t').all(|cell| cell.parse::<u64>().is_ok())), "{rows}");
     world.run(&["codex-agent-ls", "--sort", "turns"]).exits(2);
 }
+
+#[test]
+fn status_shows_the_limits_that_sessions_saw() {
+    let world = world("0.171.0");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let file = world.ok(&["codex-agent-ls", "-n", "1", "--fields", "rollout_path"]).trim_end().to_owned();
+    let window = |percent: u64, minutes: u64, seconds: u64| {
+        format!(r#"{{"used_percent":{percent},"window_minutes":{minutes},"resets_at":{}}}"#, now + seconds)
+    };
+    let (first, second) = (window(88, 10080, 200_000), window(91, 300, 7000));
+    let limits =
+        format!(r#"{{"limit_id":"codex","primary":{first},"secondary":{second},"plan_type":"plus"}}"#);
+    let payload = format!(r#"{{"type":"token_count","info":null,"rate_limits":{limits}}}"#);
+    let line =
+        format!(r#"{{"timestamp":"2026-11-29T11:50:00.000Z","type":"event_msg","payload":{payload}}}"#);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{text}{line}\n")).unwrap();
+    let seen = records(&world.ok(&["codex-agent-status", "--json"]));
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert_eq!((&seen[0]["minutes"], &seen[0]["used_percent"]), (&300.into(), &91.0.into()));
+    assert_eq!((seen[1]["plan"].as_str(), &seen[1]["others"]), (Some("plus"), &serde_json::json!([])));
+    let shown = on_terminal(&world, &["codex-agent-status", "--color=never"], 80);
+    assert!(shown.contains("codex plus") && shown.contains("5h 91%, 7d 88%"), "{shown}");
+    // A pipe has only what waits.
+    assert_eq!(world.ok(&["codex-agent-status"]), "");
+}

@@ -25,7 +25,7 @@ pub(super) fn shown(line: &str, spans: &[Range<usize>]) -> (String, Vec<Range<us
     (text, places)
 }
 
-/// The part of a harmless text that fits into so many columns, with the first match in it. What was left out is marked.
+/// The part of a harmless text that fits into so many columns, with the first match in it. Marks stand for the rest.
 pub(super) fn excerpt(text: &str, spans: &[Range<usize>], most: usize, color: bool) -> String {
     let first = spans.first().cloned().unwrap_or(0..0);
     let indent = text.len() - text.trim_start().len();
@@ -56,7 +56,7 @@ pub(super) fn excerpt(text: &str, spans: &[Range<usize>], most: usize, color: bo
         out.push('…');
         used = 1;
     }
-    // The end, with room for the mark if something is left out.
+    // The end, with room for the mark if something is omitted.
     let mut end = from;
     let (mut fits, mut total) = (from, used);
     for (at, c) in text[from..].char_indices() {

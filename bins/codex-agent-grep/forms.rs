@@ -83,7 +83,8 @@ impl Form {
                 let plain = || {
                     let item = &hit.item;
                     let at = item.at.map(|at| at.to_string()).unwrap_or_default();
-                    vec![item.address.clone().unwrap_or_default(), at, item.role.word().to_owned(), lines()]
+                    let role = format!("{}{}", item.role.word(), if item.undone { " undone" } else { "" });
+                    vec![item.address.clone().unwrap_or_default(), at, role, lines()]
                 };
                 listing.add(&MatchRecord::new(hit), &more, Rows { plain, table: |_| Vec::<Cell>::new() })
             }
@@ -129,7 +130,7 @@ impl Form {
     }
 }
 
-/// The matching lines with their context, each with whether lines before it are left out.
+/// The matching lines with their context, each with whether lines before it are omitted.
 fn chosen(hit: &Hit, context: Context) -> Vec<(TextLine<'_>, bool)> {
     let matching: Vec<u64> = hit.lines().map(|line| line.number).collect();
     let mut next = 0;

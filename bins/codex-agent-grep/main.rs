@@ -51,9 +51,11 @@ fn pattern_flags() -> [Flag; 7] {
         Flag::switch("smart-case", "distinguish upper and lower case only if PATTERN has an upper-case letter", |args| &mut args.own.smart_case)
             .short('S'),
         Flag::switch("word-regexp", "match only whole words", |args| &mut args.own.word).short('w'),
-        Flag::switch("invert-match", "print the messages that do not match", |args| &mut args.own.invert).short('v'),
+        Flag::switch("invert-match", "print the messages that do not match", |args| &mut args.own.invert)
+            .short('v')
+            .more("Of each message the first line is printed."),
         Flag::switch("all-of", "search for sessions that have all words of PATTERN, each in any message", |args| &mut args.own.all_of)
-            .more("PATTERN is divided at white space into several patterns; with -e, each PATTERN is one. Messages with any of them are printed."),
+            .more("PATTERN is divided at white space into several patterns; with -e, each PATTERN is one. Messages with any of them are printed. Upper and lower case are distinguished unless -i or -S is given, other than by codex-agent-find --said."),
     ]
 }
 
@@ -131,11 +133,11 @@ fn help() -> ListingHelp {
 fn tool() -> Tool {
     Tool::ours("codex-agent-grep")
         .description([
-            "Searches what was said in sessions: the messages of the user and of the model, or with --in the items of other roles, such as commands and their outputs. PATTERN is a regular expression in the syntax of Rust's crate regex, which is that of ripgrep; ^ and $ match at the lines of a message.",
+            "Searches the transcripts of sessions: the messages of the user and of the model, or with --in the items of other roles, such as commands and their outputs. PATTERN is a regular expression in the syntax of Rust's crate regex, which is that of ripgrep; ^ and $ match at the lines of a message.",
             "    codex-agent grep 'rate limit' --since 30d",
-            "Without REF, all sessions that the filters select are searched, the newest first. There is no index: the rollouts are read, about as fast as ripgrep does. With '-', sessions are read from standard input: session records, JSON strings, or lines up to their first TAB.",
-            "Each message is found once, although Codex writes it several times, and again into forks and compactions. What Codex or the TUI added to a message, such as the contents of AGENTS.md, is not searched. Messages of turns that were rolled back or reverted are found, and marked as undone. Archived sessions and subagents are searched, too, but unless --archived or --subagents is given, their matches are only counted, in a last line on standard error if that is a terminal.",
-            "Each match has an address, SESSION:TURN:ITEM, which codex-agent-show(1) prints in its place, and before which codex-agent-fork(1) forks. On a terminal the matching lines are printed below the title of their session. In a pipe a row is printed for each item, with these columns, separated by TABs: address, time, role, and the matching lines, in which a newline is \\n.",
+            "Without REF, which may be an address of a turn, all sessions that the filters select are searched, the newest first. There is no index: the rollouts are read, about as fast as ripgrep does. With '-', sessions are read from standard input: session records, JSON strings, or lines up to their first TAB.",
+            "Each message is found once, although Codex writes it several times, and again into forks and compactions. Text that Codex or the TUI added to a message, such as the contents of AGENTS.md, is not searched. Inherited turns of a fork are found in the session that was forked; they are searched in the fork if REF names it and not the other one. Messages of turns that were rolled back or reverted are found, and marked as undone; their addresses have Codex's id of the turn, which a terminal does not show. A message that Codex wrote in several parts is found by the words of each part. Archived sessions and subagents are searched, too, but unless --archived or --subagents is given, their matches are only counted, in a last line on standard error if that is a terminal.",
+            "Each match has an address, SESSION:TURN:ITEM, which codex-agent-show(1) prints in its place, and before which codex-agent-fork(1) forks. On a terminal the matching lines are printed below the title of their session. In a pipe a row is printed for each item, with these columns, separated by TABs: address, time, role (with 'undone' behind it), and the matching lines, with their context, in which a newline is \\n.",
         ])
         .command(
             Command::new(run)
@@ -149,16 +151,16 @@ fn tool() -> Tool {
         )
         .exit_status(&[
             (0, "There is a match."),
-            (1, "There is none, or a session of REF does not exist."),
-            (2, "Bad usage, such as an invalid pattern, or a rollout could not be read; the others were searched."),
+            (1, "There is none, or only in archived sessions and subagents, which were not asked for; or a session of REF does not exist."),
+            (2, "Bad usage, such as an invalid pattern, or a rollout could not be read, or that of REF does not exist; the others were searched."),
         ])
         .files(&[("~/.codex/sessions/, ~/.codex/archived_sessions/", "The rollouts of sessions.")])
         .examples(&[
             ("Find messages about a function:", "codex-agent grep -w login"),
             ("Find a text as it is, also in commands and outputs:", "codex-agent grep -F 'files SHELL{ls' --in all"),
-            ("Find the sessions that speak of both words, and add them to a group:", "codex-agent grep --all-of -i 'session expiry' -l --json | codex-agent group add work"),
+            ("Find the sessions that have both words, and add them to a group:", "codex-agent grep --all-of -i 'session expiry' -l --json | codex-agent group add work"),
             ("Find the sessions whose commands ran ls, and how often:", "codex-agent grep -c ls --in command"),
-            ("Show a match with what was said around it:", "codex-agent grep -n 1 login --format '{address}' | codex-agent show -"),
+            ("Show the newest match:", "codex-agent grep -n 1 login --format '{address}' | codex-agent show -"),
             ("Choose a match with fzf, with a preview:", "codex-agent grep login | fzf --no-mouse -d '\\t' --with-nth 2.. --preview 'codex-agent show --color=always --width=$FZF_PREVIEW_COLUMNS --around {1}'"),
             ("Search the newest session of the current directory:", "codex-agent grep -S approach @"),
         ])
@@ -180,7 +182,11 @@ fn run(mut args: Args) -> Result<Exit> {
 /// An error for options that exclude each other.
 fn check_usage(args: &Args) -> Result<()> {
     let own = &args.own;
+    let context = own.after.or(own.before).or(own.context).is_some();
     let pairs = [
+        ("a context", context, "--json", args.common.json),
+        ("a context", context, "--count", own.count),
+        ("a context", context, "--sessions-with-matches", own.list),
         ("--sessions-with-matches", own.list, "--count", own.count),
         ("--sessions-with-matches", own.list, "--max-count", own.most.is_some()),
         ("--ignore-case", own.ignore_case, "--smart-case", own.smart_case),

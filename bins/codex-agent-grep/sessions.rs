@@ -9,11 +9,11 @@ use codex_agent_shared::codex::files::Files;
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, note, reason, warn};
 use codex_agent_shared::query::{Archived, Filter, Query};
-use codex_agent_shared::record::{Field, Id, Session};
+use codex_agent_shared::record::{Field, Session};
 use codex_agent_shared::reference;
 use codex_agent_shared::text::counted;
-use codex_agent_shared::transcript::Problem;
 use codex_agent_shared::transcript::search::{Found, Hit, Search, in_order, threads};
+use codex_agent_shared::transcript::{Item, Problem};
 
 use super::Args;
 use super::forms::Form;
@@ -21,10 +21,24 @@ use super::forms::Form;
 /// The time after which output is shown although more may follow.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// A session to search, and whether its matches are only counted.
+/// A session to search.
 struct Job {
     session: Session<'static>,
+    /// Whether its matches are only counted.
     is_hidden: bool,
+    /// Whether its inherited turns are searched: those of a session that is searched itself are not.
+    inherits: bool,
+    /// The turn that an address names.
+    turn: Option<String>,
+}
+
+impl Job {
+    fn has(&self, item: &Item) -> bool {
+        self.turn.as_deref().is_none_or(|turn| match turn.parse::<u64>() {
+            Ok(number) => item.turn == Some(number),
+            Err(_) => item.turn_id.as_deref() == Some(turn),
+        })
+    }
 }
 
 /// The end of the search of a session, with the number of matches.
@@ -51,9 +65,8 @@ pub(super) fn search_all(args: &Args, search: &Search) -> Result<Exit> {
     in_order(
         threads(),
         |add| {
-            feed(args, &mut index, &form_fields(args)?, &mut |session, is_hidden| {
-                let job = Job { session: session.clone(), is_hidden };
-                sessions.borrow_mut().push(Some((session, is_hidden)));
+            feed(args, &mut index, &form_fields(args)?, &mut |job| {
+                sessions.borrow_mut().push(Some((job.session.clone(), job.is_hidden)));
                 add(job)
             })
         },
@@ -104,29 +117,30 @@ fn form_fields(args: &Args) -> Result<Vec<Field>> {
 }
 
 /// Passes the sessions on, first those that are shown.
-fn feed(
-    args: &Args,
-    index: &mut Index,
-    fields: &[Field],
-    add: &mut dyn FnMut(Session<'static>, bool) -> bool,
-) -> Result<()> {
-    let mut seen: HashSet<Id> = HashSet::new();
+fn feed(args: &Args, index: &mut Index, fields: &[Field], add: &mut dyn FnMut(Job) -> bool) -> Result<()> {
+    let mut seen = HashSet::new();
     if !args.operands.is_empty() {
         if args.common.selection.is_given() {
             return Err(Error::usage("filters of sessions cannot be combined with REF"));
         }
-        let mut named = Vec::new();
+        let (mut named, mut turns) = (Vec::new(), Vec::new());
         for operand in args.operands.iter().filter(|operand| *operand != "-") {
-            named.push(reference::resolve(index, operand)?);
+            let (session, turn, _) = reference::resolve_address(index, operand)?;
+            named.push(session);
+            turns.push(turn);
         }
         if args.operands.iter().any(|operand| operand == "-") {
             reference::each_of_stdin(|_| None, &mut |text| {
-                named.push(reference::resolve(index, text)?);
+                named.push(reference::resolve_address(index, text)?.0);
                 Ok(())
             })?;
         }
-        named.retain(|session| session.id.is_none_or(|id| seen.insert(id)));
-        for session in named {
+        // Rows of matches name a session several times.
+        turns.resize(named.len(), None);
+        let mut jobs: Vec<(Session<'static>, Option<String>)> = named.iter().cloned().zip(turns).collect();
+        jobs.retain(|(session, turn)| session.id.is_none_or(|id| seen.insert((id, turn.clone()))));
+        for (session, turn) in jobs {
+            let inherits = !has_ancestor(index, &session, &named)?;
             // A reference that was resolved has not all fields.
             let filter = Filter {
                 ids: session.id.map(|id| vec![id]),
@@ -140,7 +154,8 @@ fn feed(
                 complete = Some(found.clone().into_owned());
                 Ok(())
             })?;
-            if !add(complete.unwrap_or(session), false) {
+            let session = complete.unwrap_or(session);
+            if !add(Job { session, is_hidden: false, inherits, turn }) {
                 break;
             }
         }
@@ -160,13 +175,28 @@ fn feed(
         }
         let query = Query { filter, fields: fields.to_vec(), full: args.common.full, ..Query::default() };
         index.list(&query, &mut |session| {
-            if !is_over && session.id.is_some_and(|id| seen.insert(id)) {
-                is_over = !add(session.clone().into_owned(), is_hidden);
+            if !is_over && session.id.is_some_and(|id| seen.insert((id, None))) {
+                let session = session.clone().into_owned();
+                is_over = !add(Job { session, is_hidden, inherits: false, turn: None });
             }
             Ok(())
         })?;
     }
     Ok(())
+}
+
+/// Whether a session continues another one of these.
+fn has_ancestor(index: &mut Index, session: &Session<'_>, all: &[Session<'static>]) -> Result<bool> {
+    let mut parent = reference::parent_of(session);
+    // A chain of forks is short, but a damaged home may have a circular one.
+    for _ in 0..64 {
+        let Some(id) = parent else { break };
+        if all.iter().any(|one| one.id == Some(id)) {
+            return Ok(true);
+        }
+        parent = index.get(id)?.and_then(|session| reference::parent_of(&session));
+    }
+    Ok(false)
 }
 
 fn do_job(
@@ -180,14 +210,17 @@ fn do_job(
     let Some(id) = job.session.id else { return End::Missing };
     let named = job.session.rollout_path.as_deref();
     let most = if job.is_hidden { usize::MAX } else { most };
-    let searched = if is_counted {
-        search.count(files, id, named, most)
+    let searched = if is_counted && job.turn.is_none() {
+        search.count(files, id, named, job.inherits, most)
     } else {
         let mut count = 0;
-        let searched = search.search(files, id, named, &mut |hit| {
+        let searched = search.search(files, id, named, job.inherits, &mut |hit| {
+            if !job.has(&hit.item) {
+                return true;
+            }
             count += 1;
             let size = size_of::<Hit>() + 2 * hit.text.len();
-            give(hit, size) && count < most
+            (is_counted || give(hit, size)) && count < most
         });
         searched.map(|problems| (count, problems))
     };
@@ -296,7 +329,10 @@ impl Tally {
         }
         if count == 0 {
             args.common.selection.note_none(index, "no session matches the filters")?;
-        } else if self.printed == 0 && self.exit == Exit::Done {
+        } else if self.printed == 0
+            && self.exit == Exit::Done
+            && (self.subagents.0, self.archived.0) == (0, 0)
+        {
             note(format_args!("no match in {}", counted(count, "session")));
         }
         Ok(match self.exit {

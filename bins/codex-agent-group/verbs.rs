@@ -245,7 +245,14 @@ fn read_selection(args: &Args, mut resolve: impl FnMut(&str, bool) -> Result<Str
                 selection.ids.push(resolve(id, true).map_err(place)?);
                 Some(record)
             }
-            Input::Other(record) => Some(record),
+            Input::Other(record) => match reference::match_session(&record) {
+                // Several matches may be in one session.
+                Some(id) => {
+                    selection.ids.push(resolve(&id, false).map_err(place)?);
+                    None
+                }
+                None => Some(record),
+            },
         };
         selection.records.extend(record.filter(|_| args.common.json));
     }
@@ -261,7 +268,8 @@ fn opened<'i>(index: &'i mut Option<Index>, args: &Args) -> Result<&'i mut Index
 }
 
 fn resolve(index: &mut Index, reference: &str) -> Result<String> {
-    let session = reference::resolve(index, reference)?;
+    // Rows of codex-agent-grep begin with an address.
+    let (session, ..) = reference::resolve_address(index, reference)?;
     Ok(session.id.map(|id| id.to_string()).unwrap_or_default())
 }
 

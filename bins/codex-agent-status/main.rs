@@ -9,6 +9,7 @@ use codex_agent_engine::run::usage_limit::{ActiveLimit, LimitGate};
 use codex_agent_engine::{Counts, RunDir};
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Tool, flags};
+use codex_agent_shared::codex::limits::{SeenLimit, seen_limits};
 use codex_agent_shared::error::{Error, Exit, Result, note, warn_of};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::terminal::is_terminal;
@@ -20,12 +21,12 @@ type Args = cli::Args;
 fn tool() -> Tool {
     Tool::ours("codex-agent-status")
         .description([
-            "Shows the runs that are running or unfinished, the queues that have pending prompts, each with its next prompt, and the usage limits that were reached, each with the time when the limit resets. A terminal also shows the runs of the last day with failed jobs that were not retried, the queues with failed prompts, the windows of the limits, and the commands to type next; and it shows the run of a queue only in the row of the queue.",
+            "Shows the runs that are running or unfinished, the queues that have pending prompts, each with its next prompt, and the usage limits that were reached, each with the time when the limit resets. A terminal also shows the runs of the last day with failed jobs that were not retried, the queues with failed prompts, the windows of the limits, and the commands to type next. It also shows how much of each window of a limit is used, as the newest 24 sessions saw it: the windows are known by their length (5h, 7d), those that have reset since are left out, and if answers of the service contradict each other, the others are shown behind 'or'. It it shows the run of a queue only in the row of the queue.",
             "In a pipe, each run, queue and limit is one line with these columns, separated by TABs: the word run, queue or limit; the id of the run, the name of the queue, or Codex's home directory for a limit; the state; the number of jobs or prompts that are left; and the start of the run, the next prompt, or the time when the limit resets. The state of a limit is 'reached', or 'over' after the time that Codex reported has come; the next job then tries whether the limit was reset.",
         ])
         .command(
             Command::new(run)
-                .flags("Options", [flags::json("print run, queue and limit records, one per line"), flags::color()]),
+                .flags("Options", [flags::json("print run, queue, limit and limit.seen records, one per line"), flags::color()]),
         )
         .exit_status(&[(0, "Done; the status is also 0 if nothing is running or pending."), (2, "Bad usage, or an error with a file.")])
         .environment(&[
@@ -53,7 +54,7 @@ fn tool() -> Tool {
             "codex-agent-records(5)",
             "codex-agent(7)",
         ])
-        .writes(["run", "queue", "limit"])
+        .writes(["run", "queue", "limit", "limit.seen"])
 }
 
 mod overview;
@@ -77,15 +78,22 @@ fn run(args: Args) -> Result<Exit> {
     let mut output = Output::stdout();
     let now = Timestamp::now();
     let items = read_items(&mut exit)?;
+    // What was seen is for people and records: a row of a pipe is something to do or to wait for.
+    let seen = if is_terminal() || args.common.json { read_seen(&args, now) } else { Vec::new() };
     if is_terminal() && !args.common.json {
         let failed = retry::find_recent(Timestamp(now.0 - DAY))?;
-        let overview = overview::Overview::new(&items, &failed, now);
+        let overview = overview::Overview::new(&items, &failed, &seen, now);
         if overview.is_empty() {
             note("there are no running jobs, no pending work and no recent failures");
         }
         overview.write(&mut output, args.common.color.is_on())?;
         output.flush()?;
         return Ok(exit);
+    }
+    for limit in &seen {
+        if args.common.json {
+            output.record(limit)?;
+        }
     }
     for item in items {
         if args.common.json {
@@ -102,6 +110,12 @@ fn run(args: Args) -> Result<Exit> {
     }
     output.flush()?;
     Ok(exit)
+}
+
+/// The windows of limits that sessions saw. A home that cannot be read hides nothing else.
+fn read_seen(args: &Args, now: Timestamp) -> Vec<SeenLimit> {
+    let seen = args.common.index().and_then(|mut index| seen_limits(&mut index, now));
+    seen.unwrap_or_default()
 }
 
 /// Limits come first, since they delay runs and queues; then runs, then queues.

@@ -8,6 +8,7 @@ use codex_agent_engine::queue::{RunnerState, Status};
 use codex_agent_engine::run::usage_limit::ActiveLimit;
 use codex_agent_engine::show::list_counts;
 use codex_agent_engine::{Counts, RunDir};
+use codex_agent_shared::codex::limits::SeenLimit;
 use codex_agent_shared::error::Result;
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::terminal::{Cell, Cut, Look, Table, columns, line, painted};
@@ -38,6 +39,15 @@ struct Row {
     details: String,
 }
 
+/// The length of a window.
+fn window(minutes: i64) -> String {
+    match minutes {
+        ..60 => format!("{minutes}m"),
+        60..1440 => format!("{}h", minutes / 60),
+        _ => format!("{}d", minutes / 1440),
+    }
+}
+
 /// The rows of the overview.
 pub(super) struct Overview {
     rows: Vec<Row>,
@@ -45,8 +55,9 @@ pub(super) struct Overview {
 }
 
 impl Overview {
-    pub(super) fn new(items: &[Item], failed: &[FailedRun], now: Timestamp) -> Overview {
+    pub(super) fn new(items: &[Item], failed: &[FailedRun], seen: &[SeenLimit], now: Timestamp) -> Overview {
         let mut overview = Overview { rows: Vec::new(), next: Vec::new() };
+        overview.add_seen(seen, now);
         let all = RunDir::all().unwrap_or_default();
         let queue_run = |item: &Item| match item {
             Item::Queue(queue, _) => queue.run.clone(),
@@ -138,11 +149,6 @@ impl Overview {
             true => ("over", Look::Waiting),
             false => ("limited", Look::Limited),
         };
-        let window = |minutes: i64| match minutes {
-            ..60 => format!("{minutes}m"),
-            60..1440 => format!("{}h", minutes / 60),
-            _ => format!("{}d", minutes / 1440),
-        };
         let used = limit.windows.iter().filter_map(|of| Some((window(of.minutes?), of.used_percent)));
         let used: Vec<String> = used.map(|(window, percent)| format!("{window} {percent:.0}%")).collect();
         self.rows.push(Row {
@@ -153,6 +159,27 @@ impl Overview {
             jobs: used.join(", "),
             details: limit.describe_until(now),
         });
+    }
+
+    /// Adds a row for the windows of each limit of each plan.
+    fn add_seen(&mut self, seen: &[SeenLimit], now: Timestamp) {
+        for windows in seen.chunk_by(|a, b| (&a.plan, &a.limit) == (&b.plan, &b.limit)) {
+            let used = windows.iter().map(|one| {
+                let others = one.others.iter().map(|other| format!(" or {other:.0}%")).collect::<String>();
+                format!("{} {:.0}%{others}", one.minutes.map(window).unwrap_or_default(), one.used_percent)
+            });
+            let name = windows[0].name.as_ref().or(windows[0].limit.as_ref());
+            let parts = [name.cloned(), windows[0].plan.clone()];
+            let newest = windows.iter().map(|one| one.seen_at).max().unwrap_or(now);
+            self.rows.push(Row {
+                what: "limit",
+                name: parts.into_iter().flatten().collect::<Vec<_>>().join(" "),
+                cut: Cut::Back,
+                state: ("seen".to_owned(), Look::Dim),
+                jobs: used.map(|text| text.trim().to_owned()).collect::<Vec<_>>().join(", "),
+                details: format!("{} ago", newest.age(now)),
+            });
+        }
     }
 
     fn add_failed(&mut self, run: &FailedRun) {

@@ -15,6 +15,7 @@
 //! | 2 | [`state`] | the SQLite database (feature `sqlite`) |
 //! | 2 | `reader` | rollouts as session records |
 //! | 3 | [`index`] | the sessions of a home, from all of these |
+//! | 4 | [`limits`] | usage limits as Codex last saw them |
 //! | 4 | [`drift`] | disagreements between database and files |
 //!
 //! ```
@@ -41,6 +42,8 @@ pub mod files;
 pub mod holder;
 pub mod home;
 pub mod index;
+#[doc(hidden)]
+pub mod limits;
 #[doc(hidden)]
 pub mod names;
 pub(crate) mod reader;

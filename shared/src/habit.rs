@@ -213,10 +213,14 @@ const VERBS: &str = "make kill touch open diff head tail top which more";
 /// Flags of other programs, by tool: the tools, the flags without dashes, and the hint. `*` is every tool.
 const FLAGS: &[(&str, &str, &str)] = &[
     (
-        "ls find pick",
+        "ls pick",
         "grep content body message text",
-        "no tool searches transcripts yet: 'codex-agent find WORD' searches titles, names, first messages, directories and branches",
+        "'codex-agent grep PATTERN' searches transcripts, and 'codex-agent find --said WORDS' lists their sessions",
     ),
+    ("find", "grep content body message text", "did you mean '--said'? It searches transcripts"),
+    ("grep", "only-matching o", "with '--json', the field spans has the places of matches"),
+    ("grep", "extended-regexp perl-regexp E P", "patterns have the syntax of ripgrep, without look-around"),
+    ("grep", "recursive r R", "all sessions are searched; '--under DIR' selects those of a directory"),
     (
         "archive",
         "older older-than before",

@@ -468,20 +468,34 @@ impl<R: Read> Inputs<R> {
     }
 }
 
-/// Passes on each reference of standard input: the id of a session record, a JSON string, a line up to its first TAB, and
-/// what `other` finds in a record of another type. Errors name the line.
+/// The session of a match record.
+#[doc(hidden)]
+pub fn match_session(record: &RawRecord) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Match {
+        session: String,
+    }
+    record.kind.as_deref().filter(|kind| *kind == "match")?;
+    serde_json::from_str(record.text.get()).ok().map(|Match { session }| session)
+}
+
+/// Passes on each reference of standard input: the id of a session record, a JSON string, a line up to its first TAB,
+/// what `other` finds in a record of another type, and the session of match records, once. Errors name the line.
 #[doc(hidden)]
 pub fn each_of_stdin(
     other: fn(&RawRecord) -> Option<String>,
     take: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<()> {
     let mut inputs = Inputs::new("stdin", io::stdin().lock());
+    let mut matches = HashSet::new();
     while let Some(next) = inputs.next() {
         let (line, input) = next.map_err(|failure| failure.error)?;
         let text = match input {
             Input::Text(text) => Some(text),
             Input::Record(record) => Some(record.id.unwrap_or_default()),
-            Input::Other(record) => other(&record),
+            Input::Other(record) => {
+                other(&record).or_else(|| match_session(&record).filter(|id| matches.insert(id.clone())))
+            }
         };
         let taken = text.map_or(Ok(()), |text| take(&text));
         taken.map_err(|error| error.within(format_args!("stdin:{line}")))?;

@@ -71,8 +71,8 @@ fn a_flag_of_another_program_is_answered_with_the_command_or_the_flag_that_does_
         }
     }
     for (words, hint) in [
-        (&["ls", "--grep", "X"][..], "no tool searches transcripts yet"),
-        (&["find", "--grep", "X"], "no tool searches transcripts yet"),
+        (&["ls", "--grep", "X"][..], "codex-agent grep PATTERN"),
+        (&["find", "--grep", "X"], "did you mean '--said'?"),
         (&["ls", "--older", "90d"], "did you mean '--until'?"),
         (&["ls", "."], "'codex-agent ls --under .' lists the sessions of the directory"),
         (&["config", "--unset", "runs.keep"], "'codex-agent config unset KEY'"),

@@ -12,6 +12,7 @@ use codex_agent_engine::record::event::Event;
 use codex_agent_engine::record::job::Job;
 use codex_agent_engine::show::events::JobEvent;
 use codex_agent_shared::codex::drift::{Problem, Summary};
+use codex_agent_shared::codex::limits::SeenLimit;
 use codex_agent_shared::config;
 use codex_agent_shared::group::GroupRecord;
 use codex_agent_shared::output::{CommandRecord, SetupFileRecord};
@@ -45,6 +46,7 @@ pub fn written() -> String {
     all.push(typed::<Job>("job"));
     all.push(typed::<SetupFileRecord<'_>>("setup.file"));
     all.push(typed::<LimitRecord<'_>>("limit"));
+    all.push(typed::<SeenLimit>("limit.seen"));
     all.push(typed::<RunRecord<'_>>("run"));
     all.push(typed::<Item>("item"));
     all.push(typed::<Turn>("turn"));

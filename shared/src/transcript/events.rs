@@ -1,11 +1,9 @@
 //! Lines of events: the starts and ends of turns, and up to 0.147 what Codex shows to people.
 
-use std::borrow::Cow;
-
 use super::machine::Machine;
 use super::record::{Detail, Item, ReviewAction, Role, TurnError, TurnStatus};
 use super::state::{Candidate, End, Open, Slot, Wait};
-use super::wire::{Fields, Line, Raw, list, object, read, string, text};
+use super::wire::{Fields, Line, Raw, list, object, read, string, text, text_of_line};
 use crate::codex::rollout::{LineKind, Tokens, typed_text};
 use crate::record::Id;
 use crate::time::Timestamp;
@@ -43,19 +41,11 @@ const LONGEST: usize = 1 << 20;
 impl Machine {
     /// Reads the next line, without its newline.
     pub(super) fn line(&mut self, bytes: &[u8]) {
-        // A damaged file may have NULs behind its text.
-        let end =
-            bytes.iter().rposition(|byte| !matches!(byte, 0 | b' ' | b'\t' | b'\r')).map_or(0, |at| at + 1);
-        if end == 0 {
+        let line = text_of_line(bytes);
+        if line.is_empty() {
             return;
         }
-        // Text without a fault is validated several times as fast as text that is mended.
-        let line = match std::str::from_utf8(&bytes[..end]) {
-            Ok(line) => Cow::Borrowed(line),
-            Err(_) => String::from_utf8_lossy(&bytes[..end]),
-        };
-        let line = line.strip_prefix('\u{feff}').unwrap_or(&line);
-        let Some(line) = Line::parse(line) else {
+        let Some(line) = Line::parse(&line) else {
             self.summary.invalid_lines += 1;
             return;
         };

@@ -1,9 +1,9 @@
 //! Searching transcripts.
 //!
 //! A [`Search`] finds the items of sessions whose text matches. There is no index: the files of a session are first
-//! searched as bytes, at the speed of reading, for what a matching line must have, and only where such a line is found the
+//! searched as bytes, at the speed of reading, for the bytes of a matching line, and only where such a line is found the
 //! transcript is read. So each item matches once, however many copies of it the files have, and has the address that other
-//! tools know it by. Inherited turns are left out: their items are found in the session that they belong to.
+//! tools know it by. Inherited turns are omitted: their items are found in the session that they belong to.
 //!
 //! The text of an item is that of its record; of a call of a tool also the arguments and the output, of a check list its
 //! steps, of a question its answers. A match may span lines of it. A text that Codex wrote in several parts is found by
@@ -55,12 +55,13 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What is searched for, and where.
+/// Patterns, and the items in which they are searched for.
 pub struct Search {
     patterns: Vec<Pattern>,
     roles: Roles,
     needs_all: bool,
     is_inverted: bool,
+    /// Whether inherited turns are searched everywhere.
     inherited: bool,
     /// The prefilter of each pattern; `None` in it if every line may match.
     prefilters: Vec<Option<Prefilter>>,
@@ -118,19 +119,20 @@ impl Search {
     }
 
     /// Passes the items of a session that match on, in their order, until `take` returns `false`. `named` is the path in the
-    /// database's row. Returns why parts of the transcript were not searched.
+    /// database's row; with `inherits`, inherited turns are searched too. Returns why parts were not searched.
     pub fn search(
         &self,
         files: &Files,
         session: Id,
         named: Option<&str>,
+        inherits: bool,
         take: &mut dyn FnMut(Hit) -> bool,
     ) -> io::Result<Vec<Problem>> {
-        self.visit(files, session, named, &mut |item| {
+        self.visit(files, session, named, inherits, &mut |item| {
             let Some(text) = searched(&item).map(Cow::into_owned) else { return true };
             let mut spans: Vec<Range<usize>> =
                 self.patterns.iter().flat_map(|pattern| pattern.find_all(&text)).collect();
-            spans.sort_by_key(|span| (span.start, span.end));
+            merge(&mut spans);
             spans.is_empty() != self.is_inverted || take(Hit { item, text, spans })
         })
     }
@@ -141,10 +143,11 @@ impl Search {
         files: &Files,
         session: Id,
         named: Option<&str>,
+        inherits: bool,
         most: usize,
     ) -> io::Result<(usize, Vec<Problem>)> {
         let mut count = 0;
-        let problems = self.visit(files, session, named, &mut |item| {
+        let problems = self.visit(files, session, named, inherits, &mut |item| {
             count += usize::from(self.is_match(&item));
             count < most
         })?;
@@ -163,24 +166,29 @@ impl Search {
         files: &Files,
         session: Id,
         named: Option<&str>,
+        inherits: bool,
         each: &mut dyn FnMut(Item) -> bool,
     ) -> io::Result<Vec<Problem>> {
-        if !BUFFER.with_borrow_mut(|buffer| self.may_match(files, session, buffer))? {
+        let inherits = inherits || self.inherited;
+        // The files that a fork continues are read by the transcript alone.
+        let may_match =
+            inherits || BUFFER.with_borrow_mut(|buffer| self.may_match(files, session, buffer))?;
+        if !may_match {
             return Ok(Vec::new());
         }
         if self.needs_all {
             let mut missing: Vec<&Pattern> = self.patterns.iter().collect();
-            self.read(files, session, named, &mut |item| {
+            let problems = self.read(files, session, named, inherits, &mut |item| {
                 if let Some(text) = searched(&item) {
                     missing.retain(|pattern| !pattern.is_match(&text));
                 }
                 !missing.is_empty()
             })?;
             if !missing.is_empty() {
-                return Ok(Vec::new());
+                return Ok(problems);
             }
         }
-        self.read(files, session, named, each)
+        self.read(files, session, named, inherits, each)
     }
 
     fn read(
@@ -188,6 +196,7 @@ impl Search {
         files: &Files,
         session: Id,
         named: Option<&str>,
+        inherits: bool,
         each: &mut dyn FnMut(Item) -> bool,
     ) -> io::Result<Vec<Problem>> {
         let options = Options { undone: true, ..Options::default() };
@@ -195,7 +204,7 @@ impl Search {
         while let Some(record) = reader.next_record()? {
             if let Record::Item(item) = record
                 && self.roles.has(item.role)
-                && (self.inherited || !item.inherited)
+                && (inherits || !item.inherited)
                 && !each(item)
             {
                 break;
@@ -206,8 +215,7 @@ impl Search {
 
     /// Whether the session may have an item that matches, by the bytes of its files.
     fn may_match(&self, files: &Files, session: Id, buffer: &mut Vec<u8>) -> io::Result<bool> {
-        // The base of a fork is read by the transcript alone.
-        if self.is_inverted || self.inherited {
+        if self.is_inverted {
             return Ok(true);
         }
         let scans: Vec<Scan<'_>> = match (&self.patterns[..], &self.prefilters[..]) {
@@ -263,6 +271,18 @@ impl Search {
         // The error about a session without a file is that of the reader.
         Ok(!has_file)
     }
+}
+
+/// Sorts matches, and makes one of those that overlap.
+fn merge(spans: &mut Vec<Range<usize>>) {
+    spans.sort_by_key(|span| (span.start, span.end));
+    spans.dedup_by(|next, last| {
+        let overlaps = next.start < last.end || *next == *last;
+        if overlaps {
+            last.end = last.end.max(next.end);
+        }
+        overlaps
+    });
 }
 
 /// The text of an item that is searched; `None` if it has none.
@@ -393,7 +413,8 @@ impl Hit {
             // A match may go on in the next lines, and an empty one counts where it is.
             while let Some(span) = self.spans.get(next).filter(|span| span.start <= end) {
                 let part = span.start.max(start) - start..span.end.min(end).max(start) - start;
-                if !part.is_empty() || span.is_empty() {
+                let is_inside = line.is_empty() && span.end > end;
+                if !part.is_empty() || span.is_empty() || is_inside {
                     spans.push(part);
                 }
                 if span.end > end + 1 {
@@ -425,6 +446,16 @@ mod tests {
     fn hit(text: &str, spans: &[Range<usize>]) -> Hit {
         let item = Item::new(Role::User, Some(text.to_owned()), None, Detail::Plain {});
         Hit { item, text: text.to_owned(), spans: spans.to_vec() }
+    }
+
+    #[test]
+    fn matches_that_overlap_are_one() {
+        let mut spans = vec![1..4, 0..3, 0..6, 6..7, 9..9, 9..9];
+        merge(&mut spans);
+        assert_eq!(spans, [0..6, 6..7, 9..9]);
+        // A blank line within a match belongs to it.
+        let numbers: Vec<u64> = hit("ab\n\ncd\n\n", &[0..6]).lines().map(|line| line.number).collect();
+        assert_eq!(numbers, [1, 2, 3]);
     }
 
     #[test]

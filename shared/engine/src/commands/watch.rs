@@ -250,7 +250,8 @@ pub fn watch_sessions(
         if Instant::now() >= next {
             next = Instant::now() + Duration::from_secs(1);
             let count = add(&mut sessions, show.records())?;
-            let watched = format!("watching {} until Ctrl-C", counted(count, "session"));
+            let end = if flags.until.is_some() { "idle, or Ctrl-C" } else { "Ctrl-C" };
+            let watched = format!("watching {} until {end}", counted(count, "session"));
             match &mut runs {
                 Some(runs) => {
                     show.set_idle_line(&format!("group '{}' has no running jobs; {watched}", runs.name));

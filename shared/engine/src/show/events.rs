@@ -147,7 +147,10 @@ impl Show {
     pub fn finish(mut self) -> Result<()> {
         match self.write_error.take() {
             Some(error) => Err(error),
-            None => self.output.flush(),
+            None => {
+                let live = self.live.as_mut().map(Live::clear).unwrap_or_default();
+                self.output.text(live.as_bytes(), b"").and_then(|()| self.output.flush())
+            }
         }
     }
 

@@ -13,6 +13,8 @@ use codex_agent_shared::transcript::{Item, Record, Role, SessionEvent, SessionEv
 
 /// The width of a title in a tag.
 const TITLE: usize = 20;
+/// The least width of the text beside a title.
+const LEAST: usize = 24;
 
 /// The records that are printed.
 #[derive(Clone, Debug, Default)]
@@ -133,14 +135,16 @@ pub(super) fn lines(record: &Record, style: &RecordStyle, color: bool) -> Vec<St
         wide += width(&id) + 1;
         start += &painted(&id, Look::Id, color);
         start.push(' ');
-        let title = session.and_then(|id| style.titles.get(&id)).map(|title| cell(title, TITLE));
-        if let Some(title) = title {
+        // A narrow terminal has room for the text alone.
+        let most = TITLE.min(columns().saturating_sub(wide + LEAST + 2));
+        let title = session.and_then(|id| style.titles.get(&id)).filter(|_| most >= LEAST / 2);
+        if let Some(title) = title.map(|title| cell(title, most)) {
             start += &painted(&title, Look::Dim, color);
-            start += &" ".repeat((TITLE + 1).saturating_sub(width(&title)));
-            wide += TITLE + 1;
+            start += &" ".repeat((most + 1).saturating_sub(width(&title)));
+            wide += most + 1;
         }
     }
-    let room = columns().saturating_sub(wide + width(mark) + 1).max(20);
+    let room = columns().saturating_sub(wide + width(mark) + 1).max(8);
     if !style.full {
         let shown = cell(text.trim(), room);
         return vec![start + &painted(&format!("{mark}{shown}"), look, color)];

@@ -97,6 +97,8 @@ fn roles_of_event(kind: &[u8], rest: &[u8]) -> Roles {
         b"mcp_tool_call_end" => Roles::of(&[Role::Tool]),
         b"web_search_end" => Roles::of(&[Role::Search]),
         b"entered_review_mode" | b"exited_review_mode" => Roles::of(&[Role::Review]),
+        // Where the line of the model is missing, these are the reasoning.
+        b"agent_reasoning" => Roles::of(&[Role::Reasoning]),
         b"thread_goal_updated" => Roles::of(&[Role::Goal]),
         b"task_started"
         | b"turn_started"
@@ -104,7 +106,6 @@ fn roles_of_event(kind: &[u8], rest: &[u8]) -> Roles {
         | b"turn_complete"
         | b"turn_aborted"
         | b"token_count"
-        | b"agent_reasoning"
         | b"context_compacted"
         | b"thread_rolled_back" => Roles::NONE,
         _ => Roles::ALL,
@@ -154,6 +155,8 @@ mod tests {
         assert_eq!(of(user), Roles::of(&[Role::User]));
         let copy = r#"{"timestamp":"x","type":"response_item","payload":{"type":"message","id":"m","role":"developer","content":[]}}"#;
         assert_eq!(of(copy), Roles::NONE);
+        let event = r#"{"type":"event_msg","payload":{"type":"agent_reasoning","text":"x"}}"#;
+        assert_eq!(of(event), Roles::of(&[Role::Reasoning]));
         for any in [
             r#"{"type":"message","role":"user","content":[]}"#,
             r#"{"type": "event_msg"}"#,

@@ -144,7 +144,7 @@ fn search_home(home: &std::path::Path, count: usize, dice: &mut Dice) -> (usize,
         for (id, items) in &sessions {
             let mut found = Vec::new();
             search
-                .search(&files, *id, None, &mut |hit| {
+                .search(&files, *id, None, false, &mut |hit| {
                     assert_eq!(hit.spans, plain.find_all(&hit.text));
                     found.push(key(&hit.item));
                     true
@@ -200,7 +200,7 @@ fn copies_and_injected_text_are_not_found() {
         let mut count = 0;
         for id in &ids {
             search(pattern)
-                .search(&files, *id, None, &mut |_| {
+                .search(&files, *id, None, false, &mut |_| {
                     count += 1;
                     true
                 })
@@ -224,7 +224,7 @@ fn copies_and_injected_text_are_not_found() {
     let mut found = 0;
     for id in &ids {
         patches("new file mode 100644")
-            .search(&files, *id, None, &mut |_| {
+            .search(&files, *id, None, false, &mut |_| {
                 found += 1;
                 true
             })

@@ -44,7 +44,10 @@ impl Pattern {
             Case::Insensitive => true,
             Case::Smart => !has_upper_case(pattern, syntax.is_literal),
         };
-        let mut text = if syntax.is_literal { regex::escape(pattern) } else { pattern.to_owned() };
+        let mut text = match syntax.is_literal {
+            true => regex::escape(pattern).replace('\n', "\r?\n"),
+            false => pattern.to_owned(),
+        };
         let invalid = |reason: String| {
             Error::usage(format!("invalid pattern '{pattern}': {reason}"))
                 .hint("-F searches for the text as it is")
@@ -52,19 +55,21 @@ impl Pattern {
         // The error is about the pattern as it was given.
         let parse = |text: &str| {
             let mut parser = regex_syntax::ParserBuilder::new();
-            parser.multi_line(true).case_insensitive(insensitive);
+            parser.multi_line(true).crlf(true).case_insensitive(insensitive);
             parser.build().parse(text).map_err(|error| invalid(reason(&error)))
         };
         let hir = parse(&text)?;
         if syntax.is_word {
             text = format!(r"\b{{start-half}}(?:{text})\b{{end-half}}");
         }
-        let built = RegexBuilder::new(&text).multi_line(true).case_insensitive(insensitive).build();
+        let built =
+            RegexBuilder::new(&text).multi_line(true).crlf(true).case_insensitive(insensitive).build();
         let regex = built.map_err(|error| match error {
             regex::Error::CompiledTooBig(limit) => {
                 invalid(format!("it needs more than {} MiB of memory", limit >> 20))
             }
-            error => invalid(error.to_string()),
+            // The pattern alone is valid: it ends with a comment, or something like that.
+            _ => invalid("it cannot be a part of another pattern".to_owned()),
         })?;
         Ok(Pattern { regex, hir })
     }
@@ -126,9 +131,14 @@ mod tests {
         assert_eq!(find("log", word, "login log, blog"), [6..9]);
         assert_eq!(find("-x", word, "a -x"), [2..4]);
         assert_eq!(find("^b$", Syntax::default(), "a\nb\nc"), [2..3]);
+        assert_eq!(find("b$", Syntax::default(), "b\r\nb"), [0..1, 3..4]);
         let literal = Syntax { is_literal: true, case: Case::Smart, ..Syntax::default() };
         assert_eq!(find("(A.", literal, "x(a. (A."), [5..8]);
         assert_eq!(find("a.b", literal, "A.B aXb"), [0..3]);
+        let plain = Syntax { is_literal: true, ..Syntax::default() };
+        assert_eq!(find("b\nc", plain, "b\r\nc b\nc"), [0..4, 5..8]);
+        let error = Pattern::new("(?x)a # b", word).err().unwrap();
+        assert!(error.message().contains("'(?x)a # b': it cannot be"), "{}", error.message());
         let error = Pattern::new("a(b", Syntax::default()).err().unwrap();
         assert!(error.message().contains("invalid pattern 'a(b': unclosed group"), "{}", error.message());
     }

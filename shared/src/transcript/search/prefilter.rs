@@ -127,7 +127,7 @@ impl Finder {
         }
     }
 
-    /// One of these characters is required next.
+    /// Requires one of these characters next.
     fn push(&mut self, all: &[char]) {
         let is_plain = all.iter().all(|c| match self.texts {
             Texts::Whole => is_plain(*c),
@@ -211,7 +211,7 @@ fn forms(c: char) -> Vec<Vec<u8>> {
     };
     forms.extend(short.map(|short| vec![short]));
     let mut units = [0; 2];
-    // Of a pair of surrogates the second one stands before what follows.
+    // The second one of a pair of surrogates stands before the next character.
     let last = c.encode_utf16(&mut units).last().copied().unwrap_or(0);
     let digits = format!("{last:04x}");
     let mut all = vec![b"u".to_vec()];
@@ -235,7 +235,7 @@ fn rarity(form: &[u8]) -> i64 {
     form.iter().map(|byte| rank(*byte)).sum()
 }
 
-/// What it costs to search for several needles at once.
+/// The cost of a search for several needles at once.
 fn cost(count: usize) -> i64 {
     16 * i64::from(count.max(1).ilog2())
 }

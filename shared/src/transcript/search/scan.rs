@@ -1,8 +1,8 @@
 //! Looking for lines that may match in the bytes of a file, before any of them is decoded.
 //!
 //! The bytes are read in blocks that end at newlines. In a block the needles of the pattern are searched for; the line of
-//! each place is judged by the types at its beginning, and a message is decoded and compared. Of a line that is longer
-//! than a block, its beginning and the needles decide.
+//! each place is judged by the types at its beginning, and a message is decoded and compared. The beginning and the
+//! needles of a line that is longer than a block decide.
 
 use std::io::{self, Read};
 
@@ -12,7 +12,7 @@ use super::prefilter::Prefilter;
 use crate::transcript::events::typed_of_event;
 use crate::transcript::items::parts;
 use crate::transcript::responses::typed_of_copy;
-use crate::transcript::wire::{Line, object, text};
+use crate::transcript::wire::{Line, object, text, text_of_line};
 
 /// The size of a block.
 const BLOCK: usize = 256 << 10;
@@ -21,7 +21,7 @@ const LONG: usize = 1 << 20;
 /// The part of a long line that is searched again with what follows it.
 const OVERLAP: usize = 256;
 
-/// What a line must have.
+/// The conditions of a line.
 pub(super) struct Scan<'s> {
     pub(super) prefilter: Option<&'s Prefilter>,
     /// The patterns of which one must match a message.
@@ -128,9 +128,9 @@ impl Scan<'_> {
 
     /// Whether the text of a message matches.
     fn matches_message(&self, line: &[u8]) -> bool {
-        let line = String::from_utf8_lossy(line);
+        let line = text_of_line(line);
         // The reader skips a line that is no JSON.
-        let Some(line) = Line::parse(line.trim_end_matches(['\0', ' ', '\t', '\r'])) else { return false };
+        let Some(line) = Line::parse(&line) else { return false };
         let fields = &line.fields;
         let is_match = |text: &str| self.patterns.iter().any(|pattern| pattern.is_match(text));
         let kind = text(fields.kind).unwrap_or_default();
