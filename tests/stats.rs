@@ -196,10 +196,10 @@ fn ls_prints_the_figures_of_a_transcript() {
             let turns =
                 shown.iter().filter(|one| one["type"] == "turn").filter_map(|one| one["turn"].as_u64());
             assert_eq!(session["turns"].as_u64(), Some(turns.max().unwrap_or(0)), "{version} {id}");
-            let answers = shown.iter().filter(|one| one["role"] == "assistant");
+            let mut answers = shown.iter().filter(|one| one["role"] == "assistant");
             assert_eq!(
                 session["last_message"],
-                answers.last().map_or(Value::Null, |one| one["text"].clone())
+                answers.next_back().map_or(Value::Null, |one| one["text"].clone())
             );
         }
     }
