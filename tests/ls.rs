@@ -7,6 +7,7 @@ pub mod foreign_rows;
 pub mod homes;
 pub mod list;
 pub mod real;
+pub mod status;
 pub mod stores;
 pub mod titles;
 

@@ -28,7 +28,6 @@
 //! |---|---|---|
 //! | 0 | `event` | the records of events of a session |
 //! | 0 | `record` | the records `item` and `turn` |
-//! | 0 | `wire` | the form of a line |
 //! | 0 | `lines` | lines in bounded memory |
 //! | 1 | [`stats`] | sums over turns |
 //! | 1 | `parse` | commands, patches, outputs |
@@ -66,7 +65,6 @@ mod state;
 pub mod stats;
 mod tail;
 mod tokens;
-mod wire;
 
 pub use chain::Problem;
 pub use event::{SessionEvent, SessionEventKind};

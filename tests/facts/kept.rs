@@ -7,11 +7,12 @@ use codex_agent_shared::codex::files::Files;
 use codex_agent_shared::codex::index::{Index, Sources};
 use codex_agent_shared::codex::names::Names;
 use codex_agent_shared::codex::rollout;
-use codex_agent_shared::codex::rollout::{Ending, Line, LineKind, Name};
+use codex_agent_shared::codex::rollout::{Ending, Name};
 use codex_agent_shared::codex::state::COLUMNS;
 use codex_agent_shared::query::{Archived, Query};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
+use codex_agent_shared::transcript::{Detail, Item, Options, Reader, Record, Role, Turn, TurnStatus};
 use serde_json::{Value, json};
 
 use super::lab::{Lab, Outcome, must, said};
@@ -28,27 +29,29 @@ fn id(lab: &Lab, label: &str) -> Outcome<Id> {
     Id::parse(&lab.id(label)?).ok_or_else(|| format!("the id of '{label}' is none"))
 }
 
-/// Collects from the lines of a session's rollout, as the library reads them.
-fn lines_of<T>(
-    lab: &Lab,
-    home: &str,
-    label: &str,
-    mut take: impl FnMut(&Line<'_>) -> Option<T>,
-) -> Outcome<Vec<T>> {
-    let text = fs::read(lab.rollout(home, &lab.id(label)?)?).map_err(said)?;
-    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let mut found = Vec::new();
-    for line in lines {
-        found.extend(take(&Line::parse(line).ok_or("a line that is none")?));
+/// The lines of a session's rollout.
+fn lines_of(lab: &Lab, home: &str, label: &str) -> Outcome<Vec<Value>> {
+    let text = fs::read_to_string(lab.rollout(home, &lab.id(label)?)?).map_err(said)?;
+    text.lines().map(|line| serde_json::from_str(line).map_err(said)).collect()
+}
+
+/// The items and turns of a session's rollout, as the library reads them.
+fn transcript(lab: &Lab, home: &str, label: &str) -> Outcome<(Vec<Item>, Vec<Turn>)> {
+    let (mut items, mut turns) = (Vec::new(), Vec::new());
+    let path = lab.rollout(home, &lab.id(label)?)?;
+    for record in Reader::of_file(&path, Options::default()).map_err(said)? {
+        match record.map_err(said)? {
+            Record::Item(item) => items.push(item),
+            Record::Turn(turn) => turns.push(turn),
+            _ => {}
+        }
     }
-    Ok(found)
+    Ok((items, turns))
 }
 
 fn prompts(lab: &Lab, label: &str) -> Outcome<Vec<String>> {
-    lines_of(lab, "main", label, |line| match &line.kind {
-        LineKind::UserMessage { text, .. } => Some(text.to_string()),
-        _ => None,
-    })
+    let (items, _) = transcript(lab, "main", label)?;
+    Ok(items.into_iter().filter(|item| item.role == Role::User).filter_map(|item| item.text).collect())
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, want: T) -> Outcome {
@@ -355,10 +358,13 @@ pub const FACTS: &[Fact] = &[
     },
     Fact {
         holds: "every line of a session has the next ordinal",
-        needed_by: &[("codex/rollout/line.rs", "parse"), ("transcript/machine.rs", "is_own")],
+        needed_by: &[("codex/rollout/wire.rs", "parse"), ("transcript/machine.rs", "is_own")],
         proof: |lab| {
             for label in ["new", "shell"] {
-                let found = lines_of(lab, "main", label, |line| Some(line.ordinal))?;
+                let found = lines_of(lab, "main", label)?
+                    .iter()
+                    .map(|line| line["ordinal"].as_u64())
+                    .collect::<Vec<_>>();
                 let want: Vec<_> = (0..found.len() as u64).map(Some).collect();
                 must(found.len() > 5 && found == want, || format!("{label}: {found:?}"))?;
             }
@@ -372,42 +378,44 @@ pub const FACTS: &[Fact] = &[
             let want = ["Fix the login bug", "Now add a test", "Write the changelog"].map(str::to_owned);
             same("the messages", prompts(lab, "new")?, want.to_vec())?;
             same("the lines", prompts(lab, "several lines")?, vec![long_message()])?;
-            let images = lines_of(lab, "main", "new", |line| match line.kind {
-                LineKind::UserMessage { images, .. } => Some(images),
+            let images = transcript(lab, "main", "new")?.0.into_iter().filter_map(|item| match item.detail {
+                Detail::Message { images, .. } if item.role == Role::User => Some(images),
                 _ => None,
             });
-            same("the images", images?, vec![0, 1, 0])
+            same("the images", images.collect(), vec![0, 1, 0])
         },
     },
     Fact {
         holds: "an answer of the model is an AgentMessage, and a tool call has its command",
-        needed_by: &[("codex/rollout/line.rs", "item"), ("codex/rollout/line/calls.rs", "is_tool")],
+        needed_by: &[("codex/rollout/line.rs", "item"), ("transcript/items.rs", "command_item")],
         proof: |lab| {
-            let found = lines_of(lab, "main", "shell", |line| match &line.kind {
-                LineKind::AgentMessage { text } => Some(text.to_string()),
-                LineKind::ToolCall { name, text } => Some(format!("{name}: {text}")),
-                _ => None,
-            })?;
-            must(
-                found.len() == 2 && found[0].starts_with("command_execution") && found[0].contains("ls -1"),
-                || format!("{found:?}"),
-            )?;
-            must(found[1].starts_with("echo: List files"), || format!("{found:?}"))
+            let (items, _) = transcript(lab, "main", "shell")?;
+            let found: Vec<String> = items
+                .into_iter()
+                .filter(|item| [Role::Command, Role::Assistant].contains(&item.role))
+                .map(|item| format!("{:?}: {}", item.role, item.text.unwrap_or_default()))
+                .collect();
+            must(found.len() == 2 && found[0] == "Command: ls -1", || format!("{found:?}"))?;
+            must(found[1].starts_with("Assistant: echo: List files"), || format!("{found:?}"))
         },
     },
     Fact {
         holds: "a turn begins with task_started and ends with task_complete and the last message, both with its id",
         needed_by: &[("codex/rollout/line.rs", "event"), ("codex/rollout/tail.rs", "tail")],
         proof: |lab| {
-            let found = lines_of(lab, "main", "plain", |line| match &line.kind {
-                LineKind::TurnStarted => Some(("started", line.turn.is_some(), None)),
-                LineKind::TurnCompleted { last_message } => {
-                    Some(("completed", line.turn.is_some(), last_message.as_deref().map(str::to_owned)))
-                }
-                _ => None,
-            })?;
+            let found = lines_of(lab, "main", "plain")?.into_iter().filter_map(|line| {
+                let payload = &line["payload"];
+                let kind = payload["type"].as_str().filter(|kind| kind.starts_with("task_"))?;
+                let last = payload["last_agent_message"].as_str().map(str::to_owned);
+                Some((kind.to_owned(), payload["turn_id"].is_string(), last))
+            });
             let last = Some("echo: Work without a name".to_owned());
-            same("the turn", found, vec![("started", true, None), ("completed", true, last)])?;
+            let want = [("task_started", true, None), ("task_complete", true, last)];
+            same(
+                "the turn",
+                found.collect(),
+                want.map(|(kind, id, last)| (kind.to_owned(), id, last)).to_vec(),
+            )?;
             same("its end", ending(lab, "main", "plain")?, Some(Ending::Completed))
         },
     },
@@ -428,10 +436,13 @@ pub const FACTS: &[Fact] = &[
         proof: |lab| {
             // The session was resumed afterwards: the turn is the one before the last.
             for (label, aborted) in [("SIGINT", 1), ("SIGTERM", 0), ("SIGHUP", 0), ("SIGKILL", 0)] {
-                let found = lines_of(lab, "signals", label, |line| match &line.kind {
-                    LineKind::TurnAborted { reason } => Some(reason.as_deref() == Some("interrupted")),
-                    _ => None,
-                })?;
+                let (lines, (_, turns)) =
+                    (lines_of(lab, "signals", label)?, transcript(lab, "signals", label)?);
+                let aborted_lines = lines.iter().filter(|line| line["payload"]["type"] == "turn_aborted");
+                let found: Vec<bool> =
+                    aborted_lines.map(|line| line["payload"]["reason"] == "interrupted").collect();
+                let interrupted = turns.iter().any(|turn| turn.status == Some(TurnStatus::Interrupted));
+                must(interrupted, || format!("{label}: no turn was interrupted"))?;
                 same(label, found, vec![true; aborted])?;
                 let ending = if aborted == 1 { "Some(Interrupted)" } else { "Some(Begun)" };
                 lab.is_noted(&format!("rollout after {label}"), &format!("{ending} newline=true"))?;
@@ -456,15 +467,14 @@ pub const FACTS: &[Fact] = &[
         holds: "turn_context has the directory, the sandbox and the model of the turn",
         needed_by: &[("codex/rollout/line.rs", "context"), ("process/preflight.rs", "read_last_turn")],
         proof: |lab| {
-            let found = lines_of(lab, "main", "new", |line| match &line.kind {
-                LineKind::Context { cwd, sandbox, model } => {
-                    let name = cwd.as_deref()?.rsplit('/').next()?.to_owned();
-                    Some(format!("{name} {} {}", sandbox.as_deref()?, model.as_deref()?))
-                }
-                _ => None,
-            })?;
+            let found = lines_of(lab, "main", "new")?.into_iter().filter_map(|line| {
+                let context = (line["type"] == "turn_context").then(|| &line["payload"])?;
+                let name = context["cwd"].as_str()?.rsplit('/').next()?;
+                let sandbox = context["sandbox_policy"]["type"].as_str()?;
+                Some(format!("{name} {sandbox} {}", context["model"].as_str()?))
+            });
             let want = ["alpha read-only gpt-5", "alpha workspace-write gpt-5-codex", "beta read-only gpt-5"];
-            let mut found: Vec<String> = found;
+            let mut found: Vec<String> = found.collect();
             found.dedup();
             same("what was said", found, want.map(str::to_owned).to_vec())
         },
@@ -491,7 +501,7 @@ pub const FACTS: &[Fact] = &[
                 .map_err(said)?
                 .meta;
             same("the parent", meta.forked_from, Some(id(lab, "new")?))?;
-            same("the base", meta.base, Some(id(lab, "new")?))
+            same("the base", meta.base.map(|base| base.id), Some(id(lab, "new")?))
         },
     },
     Fact {

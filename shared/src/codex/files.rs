@@ -133,6 +133,13 @@ impl Files {
         live(self.of_session(id), named)
     }
 
+    /// The file that another one continues: the first file of the session of an id, or the segment of the id.
+    pub fn base(&self, id: Id) -> Option<&RolloutFile> {
+        let key = |file: &&RolloutFile| (!file.archived, !file.name().compressed);
+        let first = self.of_session(id).iter().filter(|file| file.name().segment.is_none()).max_by_key(key);
+        first.or_else(|| self.all.iter().filter(|file| file.name().segment == Some(id)).max_by_key(key))
+    }
+
     /// The live file of each session, newest id last.
     pub fn sessions(&self) -> impl Iterator<Item = &RolloutFile> {
         self.all.chunk_by(|a, b| a.id == b.id).filter_map(|files| live(files, None))

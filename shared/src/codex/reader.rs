@@ -141,7 +141,7 @@ impl Reader<'_> {
         let of_head = Needs::NAMES | Needs::START | Needs::META | Needs::MESSAGE | Needs::ROLLOUT;
         if let Some(depth) = depth {
             let head = rollout::head(&file.path, depth)?;
-            let base = head.meta.base;
+            let base = head.meta.base.map(|base| base.id);
             session.title = head.title.map(Cow::Owned);
             session.first_user_message = head.first_user_message.map(Cow::Owned);
             session.model = head.model.map(Cow::Owned);
@@ -167,7 +167,7 @@ impl Reader<'_> {
                 (None, None) => rollout::head(&file.path, Depth::Start)?.meta.timestamp,
                 (None, made) => made,
             };
-            ending = tail.ending;
+            ending = with_base(tail.ending, &file.path, self.files);
             if self.full {
                 session.cwd = tail.cwd.map(Cow::Owned).or(session.cwd.take());
                 session.model = tail.model.map(Cow::Owned).or(session.model.take());
@@ -198,6 +198,28 @@ impl Reader<'_> {
     }
 }
 
+/// How the last turn of a session ended. A fork without a turn of its own ends as the part of the file that it continues.
+fn with_base(ending: Option<Ending>, path: &Path, files: &Files) -> Option<Ending> {
+    // A longer chain leads in a circle.
+    const MOST: usize = 64;
+    let (mut ending, mut path) = (ending, path);
+    for _ in 0..MOST {
+        if ending != Some(Ending::NoTurn) {
+            break;
+        }
+        // Without its base the session has no turn.
+        let base = rollout::head(path, Depth::Meta).ok().and_then(|head| head.meta.base);
+        let file = base.and_then(|base| files.base(base.id)).filter(|file| file.path != path);
+        let Some((base, file)) = base.zip(file) else { break };
+        match rollout::ending_of_base(&file.path, &base) {
+            Ok(found) => ending = found,
+            Err(_) => break,
+        }
+        path = &file.path;
+    }
+    ending
+}
+
 /// The new place of a file that Codex compressed, unpacked, archived or unarchived since its name was read.
 pub(crate) fn find_moved(file: &RolloutFile) -> Option<RolloutFile> {
     let name = file.path.file_name()?.to_str()?;
@@ -223,8 +245,8 @@ pub(crate) fn find_moved(file: &RolloutFile) -> Option<RolloutFile> {
     None
 }
 
-/// Adds to a row without a title the first message that was typed, else the goal, from its rollout: a session
-/// that a goal began has no message in its row. Such rows are few.
+/// Adds to a row without a title the first message that was typed, else the task of a subagent, else the goal, from its
+/// rollout: a session that a goal or another agent began has no message in its row.
 #[cfg(feature = "sqlite")]
 pub(super) fn add_title(session: &mut Session<'_>, path: Option<&Path>) {
     if session.title.is_some() || session.parent_title.is_some() {
@@ -295,7 +317,12 @@ fn choose_directory(last: Option<String>, row: Option<String>, first: Option<Str
 /// that of the row. With `full` the first message of a fork replaces that of the row too, and fields that older databases
 /// lack are filled.
 #[cfg(feature = "sqlite")]
-pub(super) fn complete_from_rollout(session: &mut Session<'_>, path: &Path, full: bool) -> Option<Ending> {
+pub(super) fn complete_from_rollout(
+    session: &mut Session<'_>,
+    path: &Path,
+    files: Option<&Files>,
+    full: bool,
+) -> Option<Ending> {
     if session.found_in == Some(FoundIn::Database) {
         return None;
     }
@@ -324,5 +351,8 @@ pub(super) fn complete_from_rollout(session: &mut Session<'_>, path: &Path, full
             session.first_user_message = own(head.first_user_message);
         }
     }
-    tail.ending
+    match files {
+        Some(files) => with_base(tail.ending, path, files),
+        None => tail.ending,
+    }
 }

@@ -21,7 +21,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::files::{Files, RolloutFile};
+use super::files::Files;
 use super::rollout;
 use crate::error::Error;
 use crate::ndjson::{Lines, RawLine};
@@ -224,7 +224,7 @@ fn check_bases(path: &Path, base: Option<Base>, files: &Files) -> io::Result<Opt
         else {
             return Ok(None);
         };
-        let file = base_file(id, files);
+        let file = files.base(id);
         let Some(file) = file.filter(|file| is_in_home(&file.path)) else {
             let place = match file.and_then(|file| std::fs::canonicalize(&file.path).ok()) {
                 Some(real) => format!("lies outside of Codex's home, at '{}'", real.display()),
@@ -258,13 +258,6 @@ fn check_bases(path: &Path, base: Option<Base>, files: &Files) -> io::Result<Opt
         }
     }
     Ok(Some(Refusal::new("its conversation begins nowhere: the forks lead in a circle")))
-}
-
-/// The file of a base: the first file of the session of this id, or the segment of this id.
-fn base_file(id: Id, files: &Files) -> Option<&RolloutFile> {
-    let first = files.of_session(id).iter().filter(|file| file.name().segment.is_none());
-    let first = first.max_by_key(|file| (!file.archived, !file.name().compressed));
-    first.or_else(|| files.all().iter().find(|file| file.name().segment == Some(id)))
 }
 
 /// Whether Codex treats a file as one of its home; links are resolved.

@@ -13,7 +13,6 @@
 //! No file is read as a whole: the head is read up to the first user message, the tail as far back as needed, both with
 //! limits. An incomplete last line is being written, and is skipped.
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -26,13 +25,15 @@ mod meta;
 mod tail;
 mod turn;
 mod typed;
+pub(crate) mod wire;
 
-pub use line::{Line, LineKind, Tokens, TurnError};
-pub use meta::{Meta, is_bare, source};
-pub use tail::{Ending, Tail, lines_from_end, tail};
+pub use line::Tokens;
+pub(crate) use line::{AgentMessage, LineKind, is_image_tag};
+pub use meta::{Base, Meta, is_bare, source};
+pub use tail::{Ending, Tail, ending_of_base, lines_from_end, tail};
+pub(crate) use turn::Turns;
 pub use turn::{
-    LastMessage, LastTurn, LimitWindow, Turns, has_message_after, last_message, last_turn, limit_windows,
-    turn_ids,
+    LastMessage, LastTurn, LimitWindow, has_message_after, last_message, last_turn, limit_windows, turn_ids,
 };
 pub use typed::typed_text;
 #[cfg(feature = "sqlite")]
@@ -40,6 +41,7 @@ pub use typed::typed_text_of_row;
 
 pub(super) use meta::BARE;
 use meta::{read_meta, read_start};
+use wire::Line;
 
 use crate::ndjson::{Lines, RawLine};
 use crate::record::Id;
@@ -120,7 +122,8 @@ pub enum Depth {
 pub struct Head {
     /// The first line.
     pub meta: Meta,
-    /// The first user message with any text, as it was typed; without such a message, [`GOAL`] and the goal.
+    /// The first user message with any text, as it was typed; without such a message, the path of a subagent and its
+    /// first task, or [`GOAL`] and the goal.
     pub title: Option<String>,
     /// The first user message; `[Image]` where it has no text.
     pub first_user_message: Option<String>,
@@ -220,10 +223,16 @@ fn head_start(path: &Path) -> io::Result<Option<Meta>> {
     Ok(meta.filter(|meta| !meta.is_bare()))
 }
 
-/// Reads the first message that was typed, else the goal.
+/// Reads the first message that was typed, else the task of a subagent, else the goal.
 fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<()> {
-    let kinds = ["\"user_message\"", "\"UserMessage\"", "\"role\":\"user\"", "\"thread_goal_updated\""]
-        .map(memmem::Finder::new);
+    let kinds = [
+        "\"user_message\"",
+        "\"UserMessage\"",
+        "\"role\":\"user\"",
+        "\"thread_goal_updated\"",
+        "\"recipient\":",
+    ]
+    .map(memmem::Finder::new);
     let ends = ["\"task_", "\"turn_"].map(memmem::Finder::new);
     let context = memmem::Finder::new(b"\"turn_context\"");
     // The model's copy of the message of a turn that has no message of the user so far.
@@ -242,20 +251,23 @@ fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<(
         let is_wanted = (head.title.is_none() && kinds.iter().any(|word| word.find(line).is_some()))
             || (prompt.is_some() && ends.iter().any(|word| word.find(start).is_some()))
             || (head.model.is_none() && context.find(start).is_some());
-        let Some(line) = is_wanted.then(|| Line::parse(line)).flatten() else { continue };
-        match line.kind {
+        let found = is_wanted.then(|| Line::read(line, |line| (line.ordinal, LineKind::of(line)))).flatten();
+        let Some((ordinal, kind)) = found else { continue };
+        let is_copy = head.meta.own_from.zip(ordinal).is_some_and(|(own, at)| at < own);
+        match kind {
             LineKind::Context { cwd, model, .. } => {
-                head.model = head.model.take().or(model.map(Cow::into_owned));
+                head.model = head.model.take().or(model);
                 if head.meta.is_bare() && head.meta.cwd.is_none() {
-                    head.meta.cwd = cwd.map(Cow::into_owned);
+                    head.meta.cwd = cwd;
                 }
             }
+            _ if is_copy => {}
             LineKind::UserMessage { text, images } => {
                 prompt = None;
                 head.add_message(typed_text(&text), images);
             }
             LineKind::Prompt { text, images } if prompt.is_none() => {
-                prompt = Some((text.into_owned(), images));
+                prompt = Some((text, images));
             }
             LineKind::Goal { text } => {
                 if goal.as_deref().is_none_or(str::is_empty) {
@@ -285,9 +297,9 @@ fn read_inherited_name<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Re
         let Some(line) = lines.next()? else { break };
         if let RawLine::Whole(line) = line
             && memmem::find(beginning(line), b"\"thread_name_updated\"").is_some()
-            && let Some(LineKind::Named { name }) = Line::parse(line).map(|line| line.kind)
+            && let Some(LineKind::Named { name }) = LineKind::read(line)
         {
-            head.inherited_name = name.map(Cow::into_owned);
+            head.inherited_name = name;
         }
     }
     Ok(())

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use super::lines::{BoundedLines, Found};
 use super::state::Part;
-use super::wire::{Line, object, read, text};
 use crate::codex::files::{Files, RolloutFile};
-use crate::codex::rollout::decompressed;
+use crate::codex::rollout::wire::{Line, object, read, text};
+use crate::codex::rollout::{Base, decompressed};
 use crate::record::Id;
 
 /// The number of lines in which the first `session_meta` must be.
@@ -91,13 +91,6 @@ struct Head {
     may_roll_back: bool,
 }
 
-#[derive(Debug)]
-struct Base {
-    id: Id,
-    end: Option<u64>,
-    end_ordinal: Option<u64>,
-}
-
 /// The text of a rollout.
 pub(super) enum Text {
     Plain(File),
@@ -160,17 +153,6 @@ fn head(path: &Path) -> io::Result<Head> {
     Ok(Head { may_roll_back: true, ..Head::default() })
 }
 
-/// The file that an id in `history_base` names.
-fn base_file(files: &Files, id: Id) -> Option<&RolloutFile> {
-    let best = |all: &mut dyn Iterator<Item = &'_ RolloutFile>| -> Option<PathBuf> {
-        all.max_by_key(|file| (!file.archived, !file.name().compressed)).map(|file| file.path.clone())
-    };
-    let first = best(&mut files.of_session(id).iter().filter(|file| file.name().segment.is_none()));
-    let path =
-        first.or_else(|| best(&mut files.all().iter().filter(|file| file.name().segment == Some(id))))?;
-    files.all().iter().find(|file| file.path == path)
-}
-
 /// The pieces of a file alone, whose base is not looked for.
 pub(super) fn of_file(path: &Path) -> io::Result<Vec<Source>> {
     let head = head(path)?;
@@ -226,7 +208,7 @@ pub(super) fn of_session(
             },
         ));
         let Some(base) = found.base else { break };
-        let Some(next) = base_file(files, base.id) else {
+        let Some(next) = files.base(base.id) else {
             problems.push(Problem::MissingBase { id: base.id });
             break;
         };

@@ -3,8 +3,8 @@
 use super::machine::Machine;
 use super::record::{Detail, Item, ReviewAction, Role, TurnError, TurnStatus};
 use super::state::{Candidate, End, Open, Slot, Wait};
-use super::wire::{Fields, Line, Raw, list, object, read, string, text, text_of_line};
-use crate::codex::rollout::{LineKind, Tokens, typed_text};
+use crate::codex::rollout::wire::{Fields, Line, Raw, list, object, read, string, text, text_of_line};
+use crate::codex::rollout::{LineKind, typed_text};
 use crate::record::Id;
 use crate::time::Timestamp;
 
@@ -41,24 +41,25 @@ const LONGEST: usize = 1 << 20;
 impl Machine {
     /// Reads the next line, without its newline.
     pub(super) fn line(&mut self, bytes: &[u8]) {
-        let line = text_of_line(bytes);
-        if line.is_empty() {
-            return;
+        let text = text_of_line(bytes);
+        match Line::parse(&text) {
+            Some(line) => self.read(&line),
+            None if text.is_empty() => {}
+            None => self.summary.invalid_lines += 1,
         }
-        let Some(line) = Line::parse(&line) else {
-            self.summary.invalid_lines += 1;
-            return;
-        };
+    }
+
+    fn read(&mut self, line: &Line<'_>) {
         if self.file.is_copying && self.file.own_from.zip(line.ordinal).is_some_and(|(own, at)| at >= own) {
             self.finish_turn();
             self.file.is_copying = false;
         }
         match &*line.kind {
-            "event_msg" => self.event(&line),
-            "response_item" | "bare" => self.response(&line),
-            "session_meta" => self.meta(&line),
+            "event_msg" => self.event(line),
+            "response_item" | "bare" => self.response(line),
+            "session_meta" => self.meta(line),
             "turn_context" => self.context(&line.fields),
-            "compacted" => self.compacted(&line),
+            "compacted" => self.compacted(line),
             "token_usage_record" => {
                 let fields = &line.fields;
                 if let Some(tokens) = self.file.counter.record(fields.usage, fields.response_id) {
@@ -72,6 +73,10 @@ impl Machine {
             | "configuration_update"
             | "thread_settings_applied" => {}
             _ => self.summary.unknown_lines += 1,
+        }
+        // Lines with an ordinal are of versions that write the errors of turns.
+        if line.ordinal.is_none() {
+            self.file.judge.add(&LineKind::of(line));
         }
     }
 
@@ -112,7 +117,6 @@ impl Machine {
     }
 
     fn compacted(&mut self, line: &Line<'_>) {
-        self.file.judge.add(&LineKind::Compacted);
         self.file.counter.compacted();
         let message = string(line.fields.message).unwrap_or_default();
         // The summary comes behind an instruction for the model.
@@ -159,10 +163,8 @@ impl Machine {
         match &*kind {
             // `task_` is what versions up to 0.171 write, `turn_` what they read as well.
             "task_started" | "turn_started" => self.turn_started(line, turn_id),
-            "task_complete" | "turn_complete" => self.turn_ended(line, turn_id, false),
-            "turn_aborted" => self.turn_ended(line, turn_id, true),
+            "task_complete" | "turn_complete" | "turn_aborted" => self.turn_ended(line, turn_id),
             "user_message" => {
-                self.file.judge.add(&LineKind::UserMessage { text: "".into(), images: 0 });
                 let images = list(fields.images).len() + list(fields.local_images).len();
                 self.user_message(turn_id, &text(fields.message).unwrap_or_default(), images as u64, line.at);
             }
@@ -176,9 +178,6 @@ impl Machine {
             "agent_reasoning" => {}
             "item_completed" => self.item(line, turn_id),
             "token_count" => {
-                let total = object(fields.info).total_token_usage;
-                let total: Option<Tokens> = read(total);
-                self.file.judge.add(&LineKind::Tokens { total, last: None });
                 if let Some(tokens) = self.file.counter.count(fields.info) {
                     self.count_tokens(None, line.at, tokens);
                 }
@@ -212,7 +211,6 @@ impl Machine {
     }
 
     fn turn_started(&mut self, line: &Line<'_>, turn_id: Option<&str>) {
-        self.file.judge.add(&LineKind::TurnStarted);
         if let Some(open) = self.open.as_mut().filter(|open| open.is_in_review) {
             open.reviewer = turn_id.map(str::to_owned);
             return;
@@ -238,22 +236,16 @@ impl Machine {
         self.start(turn_id.map(str::to_owned), moment(line.at, line.fields.started_at), false);
     }
 
-    fn turn_ended(&mut self, line: &Line<'_>, turn_id: Option<&str>, is_aborted: bool) {
+    fn turn_ended(&mut self, line: &Line<'_>, turn_id: Option<&str>) {
         let fields = &line.fields;
-        let is_error = fields.error.is_some();
-        // Up to 0.147 a failed turn has no error, only no last message. Later versions write errors into older sessions
-        // too, and the time of the turn's start.
-        let is_silent =
-            line.ordinal.is_none() && fields.started_at.is_none() && fields.last_agent_message.is_none();
-        let status = match (is_aborted, is_error) {
-            (true, _) => TurnStatus::Interrupted,
-            (false, true) => TurnStatus::Failed,
-            (false, false) if is_silent && self.file.judge.failed() => TurnStatus::Failed,
+        let status = match LineKind::of(line) {
+            LineKind::TurnFailed { .. } => TurnStatus::Failed,
+            LineKind::TurnSilent if self.file.judge.failed() => TurnStatus::Failed,
+            LineKind::TurnAborted => TurnStatus::Interrupted,
             _ => TurnStatus::Completed,
         };
-        self.file.judge.add(&LineKind::TurnAborted { reason: None });
-        let error = is_error.then(|| {
-            let error = object(fields.error);
+        let error = fields.error.map(|error| {
+            let error = object(Some(error));
             TurnError { message: string(error.message), info: read(error.codex_error_info) }
         });
         let end = End {
@@ -352,7 +344,6 @@ impl Machine {
         turn_id: Option<&str>,
         fields: &Fields<'_>,
     ) {
-        self.file.judge.add(&LineKind::Reviewed);
         let is_open =
             self.open.as_ref().is_some_and(|open| turn_id.is_some() && open.place.id.as_deref() == turn_id);
         if !is_open {
@@ -372,7 +363,6 @@ impl Machine {
         turn_id: Option<&str>,
         fields: &Fields<'_>,
     ) {
-        self.file.judge.add(&LineKind::Reviewed);
         if let Some(open) = &mut self.open
             && open.is_in_review
         {

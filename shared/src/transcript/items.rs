@@ -4,7 +4,7 @@ use super::machine::Machine;
 use super::parse::{command, files_of_changes, patch_of_changes, path, result};
 use super::record::{AgentAction, By, Detail, Item, Role};
 use super::state::{Slot, Wait};
-use super::wire::{Fields, Line, Raw, list, object, read, string, text};
+use crate::codex::rollout::wire::{Fields, Line, Raw, list, object, read, string, text};
 use crate::time::Timestamp;
 
 impl Machine {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::record::{Change, ChangeKind};
-use super::wire::{Fields, Raw, list, members, object, read, string, text};
+use crate::codex::rollout::wire::{Fields, Raw, list, members, object, read, string, text};
 
 /// The output of a call.
 #[derive(Debug, Default, PartialEq)]

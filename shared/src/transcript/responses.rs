@@ -9,8 +9,8 @@ use super::parse::{
 };
 use super::record::{AgentAction, By, Detail, Item, Role};
 use super::state::{Slot, Wait};
-use super::wire::{Fields, Line, Raw, list, members, object, read, string, text};
-use crate::codex::rollout::LineKind;
+use crate::codex::rollout::wire::{Fields, Line, Raw, list, members, object, read, string, text};
+use crate::codex::rollout::{AgentMessage, is_image_tag};
 use crate::time::Timestamp;
 
 impl Machine {
@@ -22,12 +22,6 @@ impl Machine {
         let turn_id = turn_id.as_deref();
         let kind = text(fields.kind).unwrap_or_default();
         let is_output = kind.ends_with("_call_output");
-        match (&*kind, text(fields.role).as_deref()) {
-            ("message", Some("assistant")) | ("reasoning", _) => self.file.judge.add(&LineKind::Copy),
-            _ if is_output => self.file.judge.add(&LineKind::ToolOutput),
-            _ if kind.ends_with("_call") => self.file.judge.add(&LineKind::Copy),
-            _ => {}
-        }
         if self.is_of_reviewer(turn_id) {
             return;
         }
@@ -54,7 +48,6 @@ impl Machine {
     fn user_copy(&mut self, line: &Line<'_>, turn_id: Option<&str>, is_bare: bool) {
         let Copied { typed: whole, images, commands } = copied(&line.fields);
         for (command, output) in commands {
-            self.file.judge.add(&LineKind::UserCommand);
             self.user_command(line.at, turn_id, command, output);
         }
         if whole.trim().is_empty() && images == 0 {
@@ -106,30 +99,9 @@ impl Machine {
 
     /// A message between agents.
     fn agent_report(&mut self, line: &Line<'_>, turn_id: Option<&str>) {
-        let mut whole = String::new();
-        for part in list(line.fields.content).into_iter().map(|part| object(Some(part))) {
-            whole.push_str(&text(part.text).unwrap_or_default());
-            // The task may be encrypted, which the text then does not have.
-            whole.push_str(
-                &text(part.encrypted_content).filter(|text| !is_encrypted(text)).unwrap_or_default(),
-            );
-        }
-        let (head, payload) = whole.split_once("Payload:\n").unwrap_or(("", &whole));
-        let (author, recipient) = (text(line.fields.author), text(line.fields.recipient));
-        let is_downwards = match (&author, &recipient) {
-            (Some(author), Some(recipient)) => {
-                recipient.len() > author.len() && recipient.starts_with(&**author)
-            }
-            _ => false,
-        };
-        let action = if head.contains("Message Type: FINAL_ANSWER") {
-            AgentAction::Report
-        } else if head.contains("Message Type: NEW_TASK") || is_downwards {
-            AgentAction::Task
-        } else {
-            AgentAction::Report
-        };
-        let payload = (!payload.is_empty()).then(|| payload.to_owned());
+        let message = AgentMessage::of(&line.fields);
+        let action = if message.is_task() { AgentAction::Task } else { AgentAction::Report };
+        let payload = Some(message.payload).filter(|payload| !payload.is_empty());
         let item = Item::new(Role::Agent, payload, line.at, Detail::Agent { action });
         self.add(turn_id, Slot::new(None, item, Wait::Nothing));
     }
@@ -418,17 +390,4 @@ fn tool_name(kind: &str, name: &str, namespace: Option<&str>) -> String {
         _ if name.is_empty() => kind.trim_end_matches("_call").to_owned(),
         _ => name.to_owned(),
     }
-}
-
-/// Codex writes a tag before and after an image.
-fn is_image_tag(text: &str) -> bool {
-    text == "</image>" || (text.starts_with("<image") && text.ends_with('>') && !text.contains('\n'))
-}
-
-/// Whether a text is a token of the service and not for people.
-fn is_encrypted(text: &str) -> bool {
-    text.len() >= 40
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'=' | b'+' | b'/'))
 }

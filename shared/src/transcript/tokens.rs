@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use super::record::Tokens;
-use super::wire::{Raw, object, read, string};
+use crate::codex::rollout::wire::{Raw, object, read, string};
 
 /// The counters of one rollout.
 #[derive(Default)]

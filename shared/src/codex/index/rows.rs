@@ -141,7 +141,8 @@ impl Index {
                 return None;
             }
             let rollout = rollout.or(session.rollout_path.as_deref().map(PathBuf::from)).filter(|_| looks);
-            let ending = rollout.and_then(|path| complete_from_rollout(session, &path, query.full));
+            let ending =
+                rollout.and_then(|path| complete_from_rollout(session, &path, files.as_ref(), query.full));
             (!looks || !query.filter.rejects(session, known | Needs::ROLLOUT)).then_some(ending)
         };
         let mut merge = Merge {

@@ -26,6 +26,10 @@ pub struct Meta {
     pub source: Option<String>,
     /// The parent and names of a subagent.
     pub subagent: Option<Subagent<'static>>,
+    /// The path of a subagent among the agents of its tree, such as `/root/explore` (from 0.169 on).
+    pub agent_path: Option<String>,
+    /// The ordinal of the first line that is not a copy of a line of the parent (subagents with context).
+    pub own_from: Option<u64>,
     /// The provider of the model.
     pub model_provider: Option<String>,
     /// The session that this one was forked from.
@@ -33,10 +37,21 @@ pub struct Meta {
     /// `legacy` or `paginated`; absent up to 0.142, which know only the former. `bare` where the first
     /// line has no envelope.
     pub history_mode: Option<String>,
-    /// The session whose lines come before this file's own (paginated forks and segments).
-    pub base: Option<Id>,
+    /// The part of another file that comes before this file's own lines (paginated forks and segments).
+    pub base: Option<Base>,
     /// The commit that the session began at.
     pub git: Option<Git<'static>>,
+}
+
+/// The part of a file that another file continues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// The id of the session, for its first file, or that of the segment, for a further file.
+    pub id: Id,
+    /// The offset at which the part ends.
+    pub end: Option<u64>,
+    /// The ordinal of the first line behind the part.
+    pub end_ordinal: Option<u64>,
 }
 
 impl Meta {
@@ -167,14 +182,26 @@ struct Payload<'a> {
     cli_version: Option<String>,
     model_provider: Option<String>,
     history_mode: Option<String>,
-    history_base: Option<Base>,
+    history_base: Option<HistoryBase>,
+    agent_path: Option<String>,
+    #[serde(rename = "subagent_history_start_ordinal")]
+    own_from: Option<u64>,
     source: Option<&'a RawValue>,
     git: Option<Commit>,
 }
 
 #[derive(Deserialize)]
-struct Base {
+struct HistoryBase {
     thread_id: Option<Id>,
+    end_byte_offset: Option<u64>,
+    end_ordinal_exclusive: Option<u64>,
+}
+
+impl HistoryBase {
+    fn into_base(self) -> Option<Base> {
+        let HistoryBase { thread_id, end_byte_offset: end, end_ordinal_exclusive: end_ordinal } = self;
+        Some(Base { id: thread_id?, end, end_ordinal })
+    }
 }
 
 #[derive(Deserialize)]
@@ -205,10 +232,12 @@ impl From<Payload<'_>> for Meta {
             cli_version: payload.cli_version,
             source: source.map(Cow::into_owned),
             subagent,
+            agent_path: payload.agent_path,
+            own_from: payload.own_from,
             model_provider: payload.model_provider,
             forked_from: payload.forked_from_id.and_then(|id| Id::parse(&id)),
             history_mode: payload.history_mode,
-            base: payload.history_base.and_then(|base| base.thread_id),
+            base: payload.history_base.and_then(HistoryBase::into_base),
             git: payload.git.map(Commit::into_git),
         }
     }

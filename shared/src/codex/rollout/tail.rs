@@ -3,8 +3,11 @@
 //! A turn's id (0.101 on) is a UUID of version 7 and so has the time that the turn began at, 10 to 130 ms
 //! before `recency_at_ms` in the database. The id is in the line that ends the turn, and in `paginated`
 //! sessions in nearly each line, so that the last kilobytes of a file have it.
+//!
+//! Lines are read backwards, and only so far as the last turn needs it. The result is that of a reader of the whole file:
+//! a turn that was rolled back does not count, nor does one that a subagent has a copy of, and [`Turns`] judges a turn
+//! whose end does not show whether it failed.
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -12,7 +15,10 @@ use std::path::Path;
 
 use memchr::memmem;
 
-use super::{Line, LineKind, Turns, beginning, is_compressed, open, read_at};
+use super::line::LineKind;
+use super::turn::Turns;
+use super::wire::{Line, text};
+use super::{Base, Depth, beginning, head, id_of, is_compressed, open, read_at};
 use crate::record::Id;
 use crate::time::Timestamp;
 
@@ -20,7 +26,10 @@ use crate::time::Timestamp;
 const TAIL_LIMIT: u64 = 64 << 20;
 
 /// Each line that may show how a turn ended has one of these words at its beginning.
-const WANTED: [&str; 5] = ["\"task_", "\"turn_", "_message\"", "\"item_completed\"", "\"message\""];
+const WANTED: [&str; 6] =
+    ["\"task_", "\"turn_", "_message\"", "\"message\"", "_review_mode\"", "\"thread_rolled_back\""];
+/// The item of a review has this word somewhat further back.
+const REVIEW: &str = "ReviewMode\"";
 /// Each line that is a part of a turn has one of these words at its beginning.
 const OF_A_TURN: [&str; 6] =
     ["\"token_count\"", "_call", "\"reasoning\"", "\"compacted\"", "_review_mode\"", "\"response_item\""];
@@ -63,15 +72,44 @@ pub struct Tail {
 pub fn tail(path: &Path, with_ending: bool) -> io::Result<Tail> {
     let mut reader = TailReader { with_ending, ..TailReader::default() };
     let from_start = lines_from_end(path, &mut |line| reader.add(line))?;
-    Ok(reader.finish(from_start))
+    let turn = reader.turn.and_then(Id::created_at);
+    let mut tail = reader.finish(from_start);
+    // A turn that is older than its session is one of its parent.
+    if turn.zip(id_of(path).and_then(Id::created_at)).is_some_and(|(turn, session)| turn < session)
+        && head(path, Depth::Start).is_ok_and(|head| head.meta.subagent.is_some())
+    {
+        tail.ending = tail.ending.map(|_| Ending::NoTurn);
+    }
+    Ok(tail)
+}
+
+/// How the last turn ended of the part of a rollout that another one continues.
+pub fn ending_of_base(path: &Path, base: &Base) -> io::Result<Option<Ending>> {
+    let mut end = base.end.unwrap_or(u64::MAX);
+    // An offset that is not behind a newline is one of a file that has been written anew: the ordinal counts.
+    if base.end_ordinal.is_some() && end > 0 && !is_compressed(path) {
+        let mut last = [0];
+        if read_at(&File::open(path)?, &mut last, end.saturating_sub(1))? == 0 || last != *b"\n" {
+            end = u64::MAX;
+        }
+    }
+    let end_ordinal = base.end_ordinal.filter(|_| end == u64::MAX);
+    let mut reader = TailReader { with_ending: true, end_ordinal, ..TailReader::default() };
+    let from_start = lines_before(path, end, &mut |line| reader.add(line))?;
+    Ok(reader.finish(from_start).ending)
 }
 
 /// Passes the lines of a rollout to `each` from the last to the first, without their newlines, for at most the last
 /// 64 MiB. Returns whether all lines were passed.
 pub fn lines_from_end(path: &Path, each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> io::Result<bool> {
+    lines_before(path, u64::MAX, each)
+}
+
+/// As [`lines_from_end`], of the text before an offset.
+fn lines_before(path: &Path, end: u64, each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> io::Result<bool> {
     if is_compressed(path) {
         // A compressed file cannot be read from the end: enough of its text for the limit is kept.
-        let (mut kept, mut file, mut block) = (Vec::new(), open(path)?, vec![0; 256 << 10]);
+        let (mut kept, mut file, mut block) = (Vec::new(), open(path)?.take(end), vec![0; 256 << 10]);
         let mut has_all = true;
         loop {
             let got = file.read(&mut block)?;
@@ -86,9 +124,10 @@ pub fn lines_from_end(path: &Path, each: &mut dyn FnMut(&[u8]) -> ControlFlow<()
         }
     }
     let file = File::open(path)?;
-    let length = file.metadata()?.len();
+    let length = file.metadata()?.len().min(end);
     let mut from = length;
     let mut window: u64 = 8 << 10;
+    const WINDOW: u64 = 256 << 10;
     // The end of a line that begins further ahead: read, and not yet passed.
     let mut kept: Vec<u8> = Vec::new();
     while from > 0 && length - from < TAIL_LIMIT {
@@ -102,7 +141,8 @@ pub fn lines_from_end(path: &Path, each: &mut dyn FnMut(&[u8]) -> ControlFlow<()
         if backwards(&mut kept, from == 0, each).is_break() {
             return Ok(false);
         }
-        window = (window * 8).min(TAIL_LIMIT);
+        // A long line is not moved more often than it is doubled.
+        window = (window * 8).min(WINDOW).max(kept.len() as u64);
     }
     Ok(from == 0)
 }
@@ -130,19 +170,28 @@ fn backwards(
 #[derive(Default)]
 struct TailReader {
     with_ending: bool,
+    /// The ordinal of the first line that does not count.
+    end_ordinal: Option<u64>,
     looked: usize,
     last_at: Option<Timestamp>,
     turn_at: Option<Timestamp>,
     /// Whether the id of the last turn was found, or cannot be found.
     is_turn_known: bool,
     ending: Option<Ending>,
+    /// The turn that the ending is of.
+    turn: Option<Id>,
     /// The ending by messages, which count only where no line shows how the turn ended.
     guess: Option<Ending>,
+    /// The number of turns that were rolled back and not read yet; the same where messages are the starts of turns.
+    undone: u64,
+    undone_messages: u64,
+    /// Whether the line that was read last is the start of a turn: that of a reviewer is behind the start of its review.
+    is_behind_start: bool,
     cwd: Option<String>,
     model: Option<String>,
     /// The lines before the end of a turn without a last message, the last line first, back to the count of tokens
     /// before the turn.
-    silent: Option<Vec<LineKind<'static>>>,
+    silent: Option<Vec<LineKind>>,
     began: bool,
 }
 
@@ -163,6 +212,17 @@ impl TailReader {
         if self.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
+    /// Whether a line may show how the last turn ended, or its directory.
+    fn is_of_ending(&self, line: &[u8]) -> bool {
+        let has = |word: &str| memmem::find(beginning(line), word.as_bytes()).is_some();
+        if self.ending.is_some() {
+            return self.cwd.is_none() && has("\"turn_context\"");
+        }
+        WANTED.iter().any(|word| has(word))
+            || (self.silent.is_some() && OF_A_TURN.iter().any(|word| has(word)))
+            || memmem::find(&line[..line.len().min(2 * beginning(line).len())], REVIEW.as_bytes()).is_some()
+    }
+
     fn read_line(&mut self, line: &[u8]) {
         let has = |needle: &str| memmem::find(beginning(line), needle.as_bytes()).is_some();
         if !self.is_turn_known {
@@ -172,29 +232,37 @@ impl TailReader {
         }
         let is_dated = self.turn_at.is_some() || self.last_at.is_some();
         let needed = !(is_dated || has("\"thread_name_updated\"") || has("\"thread_settings_applied\""))
-            || (self.with_ending
-                && (WANTED.iter().any(|word| has(word))
-                    || (self.silent.is_some() && OF_A_TURN.iter().any(|word| has(word)))));
+            || (self.with_ending && self.is_of_ending(line));
         if !needed {
             return;
         }
-        let Some(line) = Line::parse(line) else { return };
+        let Some((at, turn, kind)) = Line::read(line, |line| {
+            let is_behind = self.end_ordinal.zip(line.ordinal).is_some_and(|(end, at)| at >= end);
+            let turn = text(line.fields.turn_id).and_then(|id| Id::parse(&id));
+            // A line without an envelope has no time of its own.
+            let at = line.at.filter(|_| line.kind != "bare");
+            (!is_behind).then(|| (at, turn, LineKind::of(line)))
+        })
+        .flatten() else {
+            return;
+        };
         if !is_dated {
-            self.last_at = line.at;
+            self.last_at = at;
         }
-        if let LineKind::Context { cwd, model, .. } = line.kind {
+        if let LineKind::Context { cwd, model, .. } = kind {
             if self.cwd.is_none() {
-                self.cwd = cwd.map(Cow::into_owned);
-                self.model = model.map(Cow::into_owned);
+                (self.cwd, self.model) = (cwd, model);
             }
-            return;
+        } else if self.ending.is_none() {
+            self.add_to_ending(kind, turn);
         }
-        if self.ending.is_some() {
-            return;
-        }
+    }
+
+    /// Reads a line for the ending.
+    fn add_to_ending(&mut self, kind: LineKind, turn: Option<Id>) {
         if let Some(lines) = &mut self.silent {
-            let is_total = matches!(line.kind, LineKind::Tokens { total: Some(_), .. });
-            let Some(kind) = line.kind.without_text() else { return };
+            let is_total = matches!(kind, LineKind::Tokens { total: Some(_) });
+            let Some(kind) = kind.without_text() else { return };
             lines.push(kind);
             // The turn of a reviewer within the turn begins as well, after its message.
             self.began |= lines.last() == Some(&LineKind::TurnStarted);
@@ -203,20 +271,40 @@ impl TailReader {
             }
             return;
         }
-        match line.kind {
-            LineKind::TurnSilent => self.silent = Some(Vec::new()),
-            LineKind::TurnStarted => self.ending = Some(Ending::Begun),
-            LineKind::TurnAborted { .. } => self.ending = Some(Ending::Interrupted),
-            LineKind::TurnCompleted { .. } => self.ending = Some(Ending::Completed),
-            LineKind::TurnFailed { .. } => self.ending = Some(Ending::Failed),
-            LineKind::AgentMessage { .. } => {
+        let is_behind_start = std::mem::take(&mut self.is_behind_start);
+        if let LineKind::RolledBack { turns } = kind {
+            self.undone = self.undone.saturating_add(turns);
+            self.undone_messages = self.undone_messages.saturating_add(turns);
+            return;
+        }
+        match &kind {
+            LineKind::AgentMessage { text } if !text.is_empty() && self.undone_messages == 0 => {
                 self.guess.get_or_insert(Ending::Completed);
             }
+            LineKind::UserMessage { .. } if self.undone_messages > 0 => self.undone_messages -= 1,
             LineKind::UserMessage { .. } => {
                 self.guess.get_or_insert(Ending::Unanswered);
             }
             _ => {}
         }
+        if self.undone > 0 {
+            self.is_behind_start = kind == LineKind::TurnStarted;
+            self.undone -= u64::from(self.is_behind_start);
+            return;
+        }
+        let ending = match kind {
+            LineKind::TurnSilent => {
+                (self.silent, self.turn) = (Some(Vec::new()), turn);
+                return;
+            }
+            LineKind::Reviewed { is_start: true } if is_behind_start => return,
+            LineKind::TurnStarted | LineKind::Reviewed { .. } => Ending::Begun,
+            LineKind::TurnAborted => Ending::Interrupted,
+            LineKind::TurnCompleted => Ending::Completed,
+            LineKind::TurnFailed { .. } => Ending::Failed,
+            _ => return,
+        };
+        (self.ending, self.turn) = (Some(ending), turn);
     }
 
     /// Judges the end of a turn without a last message by the lines before it.

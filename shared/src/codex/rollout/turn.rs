@@ -1,6 +1,5 @@
 //! The turns of a rollout: the last one with the usage limits after it, the failed ones, those that it has.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -10,7 +9,9 @@ use std::path::Path;
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
-use super::{Line, LineKind, Tokens, beginning, is_compressed, lines_from_end, open};
+use super::line::{LineKind, Tokens};
+use super::wire::{Line, string};
+use super::{beginning, is_compressed, lines_from_end, open};
 use crate::ndjson::{Lines, RawLine};
 use crate::time::Timestamp;
 
@@ -48,14 +49,16 @@ pub fn last_message(path: &Path) -> io::Result<Option<LastMessage>> {
         {
             return ControlFlow::Continue(());
         }
-        let Some(Line { at, kind, .. }) = Line::parse(line) else { return ControlFlow::Continue(()) };
+        let Some((at, kind)) = Line::read(line, |line| (line.at, LineKind::of(line))) else {
+            return ControlFlow::Continue(());
+        };
         match kind {
             LineKind::UserMessage { text, .. } => {
-                message = Some(LastMessage { text: text.into(), at });
+                message = Some(LastMessage { text, at });
                 return ControlFlow::Break(());
             }
             LineKind::Prompt { text, .. } => {
-                copy.get_or_insert(LastMessage { text: text.into(), at });
+                copy.get_or_insert(LastMessage { text, at });
             }
             LineKind::TurnStarted if copy.is_some() => return ControlFlow::Break(()),
             _ => {}
@@ -71,7 +74,7 @@ pub fn last_message(path: &Path) -> io::Result<Option<LastMessage>> {
 /// review, and a turn that has no message of the user but a compaction or a command of the user's own,
 /// did not fail.
 #[derive(Clone, Debug, Default)]
-pub struct Turns {
+pub(crate) struct Turns {
     asked: usize,
     answered: usize,
     total: Option<Tokens>,
@@ -84,7 +87,7 @@ pub struct Turns {
 
 impl Turns {
     /// Adds the next line of the file.
-    pub fn add(&mut self, kind: &LineKind<'_>) {
+    pub(crate) fn add(&mut self, kind: &LineKind) {
         match kind {
             LineKind::TurnStarted => {
                 let (total, is_review) = (self.total.take(), self.is_review);
@@ -98,8 +101,8 @@ impl Turns {
                 self.has_message = true;
             }
             LineKind::ToolOutput => self.count_request(),
-            LineKind::ToolCall { .. } | LineKind::Copy => self.is_asked = false,
-            LineKind::Tokens { total: Some(total), .. } if self.total.as_ref() != Some(total) => {
+            LineKind::Answer => self.is_asked = false,
+            LineKind::Tokens { total: Some(total) } if self.total.as_ref() != Some(total) => {
                 self.answered += 1;
                 self.total = Some(total.clone());
             }
@@ -108,7 +111,7 @@ impl Turns {
                 (self.asked, self.answered, self.is_asked) = (1, 0, true);
             }
             LineKind::Compacted | LineKind::UserCommand => self.is_own = true,
-            LineKind::Reviewed => self.is_review = true,
+            LineKind::Reviewed { .. } => self.is_review = true,
             _ => {}
         }
         if kind.ends_turn() {
@@ -122,7 +125,7 @@ impl Turns {
     }
 
     /// Whether the turn that ends here without a last message failed. Call it before its last line is added.
-    pub fn failed(&self) -> bool {
+    pub(crate) fn failed(&self) -> bool {
         let did_own = self.is_own && !self.has_message;
         !did_own && !self.is_review && self.answered < self.asked
     }
@@ -138,8 +141,8 @@ pub fn turn_ids(path: &Path) -> io::Result<Vec<String>> {
         if !has_any(beginning(line), &["\"task_started\"", "\"turn_started\"", "\"thread_rolled_back\""]) {
             continue;
         }
-        match Line::parse(line).map(|line| (line.kind, line.turn)) {
-            Some((LineKind::TurnStarted, turn)) => turns.push(turn.unwrap_or_default().into_owned()),
+        match Line::read(line, |line| (LineKind::of(line), string(line.fields.turn_id))) {
+            Some((LineKind::TurnStarted, turn)) => turns.push(turn.unwrap_or_default()),
             Some((LineKind::RolledBack { turns: count }, _)) => {
                 turns.truncate(turns.len().saturating_sub(usize::try_from(count).unwrap_or(usize::MAX)));
             }
@@ -162,7 +165,7 @@ pub fn has_message_after(path: &Path, before: u64) -> io::Result<bool> {
         // A line that is too long to be read may be a message.
         let RawLine::Whole(line) = line else { return Ok(true) };
         // The model's copy comes before the message.
-        let kind = Line::parse(line).map(|line| line.kind);
+        let kind = LineKind::read(line);
         if matches!(kind, Some(LineKind::UserMessage { .. } | LineKind::Prompt { .. })) {
             return Ok(true);
         }
@@ -178,23 +181,21 @@ pub fn last_turn(path: &Path) -> io::Result<LastTurn> {
     let (mut has_ended, mut is_complete, mut is_fork) = (false, None, false);
     let has_all = lines_from_end(path, &mut |line| {
         let start = beginning(line);
-        is_complete.get_or_insert_with(|| Line::parse(line).is_some());
+        is_complete.get_or_insert_with(|| LineKind::read(line).is_some());
         is_fork |= has_any(start, &["\"session_meta\""]) && has_any(line, &["\"forked_from_id\""]);
         let is_wanted = (turn.sandbox.is_none() && has_any(start, &["\"turn_context\""]))
             || (turn.total_usage.is_none() && has_any(start, &["\"token_count\""]))
             || (!has_ended && has_any(start, &ENDS));
-        match is_wanted.then(|| Line::parse(line)).flatten().map(|line| line.kind) {
+        match is_wanted.then(|| LineKind::read(line)).flatten() {
             Some(LineKind::Context { sandbox, .. }) if turn.sandbox.is_none() => {
-                turn.sandbox = sandbox.map(Cow::into_owned)
+                turn.sandbox = sandbox;
             }
-            Some(LineKind::Tokens { total, .. }) if turn.total_usage.is_none() => turn.total_usage = total,
+            Some(LineKind::Tokens { total }) if turn.total_usage.is_none() => turn.total_usage = total,
             Some(LineKind::TurnFailed { error }) if !has_ended => {
                 has_ended = true;
-                turn.error = error.map(|error| {
-                    (error.message.unwrap_or_default().into_owned(), error.info.unwrap_or_default())
-                });
+                turn.error = Some((error.message.unwrap_or_default(), error.info.unwrap_or_default()));
             }
-            Some(LineKind::TurnCompleted { .. } | LineKind::TurnStarted) => has_ended = true,
+            Some(LineKind::TurnCompleted | LineKind::TurnStarted) => has_ended = true,
             _ => {}
         }
         match turn.sandbox.is_some() && turn.total_usage.is_some() && has_ended {

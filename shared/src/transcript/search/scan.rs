@@ -9,10 +9,10 @@ use std::io::{self, Read};
 use super::kinds::{HEAD, MESSAGES, Roles, roles_of_line};
 use super::pattern::Pattern;
 use super::prefilter::Prefilter;
+use crate::codex::rollout::wire::{Line, object, text, text_of_line};
 use crate::transcript::events::typed_of_event;
 use crate::transcript::items::parts;
 use crate::transcript::responses::typed_of_copy;
-use crate::transcript::wire::{Line, object, text, text_of_line};
 
 /// The size of a block.
 const BLOCK: usize = 256 << 10;

@@ -10,16 +10,16 @@ use serde_json::value::RawValue;
 use crate::time::Timestamp;
 
 /// A piece of JSON that is parsed only if it is of interest.
-pub(super) type Raw<'a> = Option<&'a RawValue>;
+pub(crate) type Raw<'a> = Option<&'a RawValue>;
 
 /// A line of a rollout.
-pub(super) struct Line<'a> {
-    pub(super) at: Option<Timestamp>,
-    pub(super) ordinal: Option<u64>,
+pub(crate) struct Line<'a> {
+    pub(crate) at: Option<Timestamp>,
+    pub(crate) ordinal: Option<u64>,
     /// The type of the envelope; of a line without an envelope, `bare`.
-    pub(super) kind: Cow<'a, str>,
+    pub(crate) kind: Cow<'a, str>,
     /// The payload; of a line without an envelope, the line.
-    pub(super) fields: Fields<'a>,
+    pub(crate) fields: Fields<'a>,
 }
 
 macro_rules! fields {
@@ -27,8 +27,8 @@ macro_rules! fields {
         /// The fields of a payload, or of an object in it.
         #[derive(Default, Deserialize)]
         #[serde(bound(deserialize = "'de: 'a"), default)]
-        pub(super) struct Fields<'a> {
-            $($(#[serde(rename = $key)])? pub(super) $name: Raw<'a>,)*
+        pub(crate) struct Fields<'a> {
+            $($(#[serde(rename = $key)])? pub(crate) $name: Raw<'a>,)*
         }
     };
 }
@@ -38,16 +38,21 @@ fields! {
     codex_error_info, completed_at, completed_at_ms, cli_version, cwd, duration_ms, encrypted_content, end_byte_offset,
     end_ordinal_exclusive, error, exit_code, findings, forked_from_id, goal, history_base, history_mode, id, images, info, input,
     invocation, is_error = "isError", item, last_agent_message, last_token_usage, local_images, message, metadata, model,
-    name, namespace, num_turns, objective, output, overall_explanation, parent_thread_id, path, pattern, activity = "kind",
+    mode, name, namespace, num_turns, objective, output, overall_explanation, parent_thread_id, path, pattern, activity = "kind",
     passthrough = "internal_chat_message_metadata_passthrough", content_item_kinds, phase, prompt, queries, query, reason,
     recipient, response_id, result, review_output, role, sandbox_policy, server, source, started_at, started_at_ms, status,
-    stdout, subagent_history_start_ordinal, success, summary, summary_text, text, thread_id, thread_settings, timestamp, tool, total_token_usage, turn_id,
+    stdout, subagent_history_start_ordinal, success, summary, summary_text, text, thread_id, thread_name, thread_settings, timestamp, tool, total_token_usage, turn_id,
     turn_id_camel = "turnId", url, usage, user_facing_hint,
 }
 
 impl<'a> Line<'a> {
+    /// Passes the line that a text has, if it is one.
+    pub(crate) fn read<T>(bytes: &[u8], take: impl FnOnce(&Line<'_>) -> T) -> Option<T> {
+        Line::parse(&text_of_line(bytes)).map(|line| take(&line))
+    }
+
     /// Reads a line, with or without its newline; `None` if it is not JSON.
-    pub(super) fn parse(line: &'a str) -> Option<Line<'a>> {
+    pub(crate) fn parse(line: &'a str) -> Option<Line<'a>> {
         #[derive(Deserialize)]
         #[serde(bound(deserialize = "'de: 'a"))]
         struct Envelope<'a> {
@@ -108,8 +113,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Payload<'a> {
 
 /// The text of a line, without what a damaged file has around it: NULs and blanks behind it, a mark of the byte order
 /// before it. Bytes that are no text become replacement characters.
-pub(super) fn text_of_line(bytes: &[u8]) -> Cow<'_, str> {
-    let is_text = |byte: &u8| !matches!(byte, 0 | b' ' | b'\t' | b'\r');
+pub(crate) fn text_of_line(bytes: &[u8]) -> Cow<'_, str> {
+    let is_text = |byte: &u8| !matches!(byte, 0 | b' ' | b'\t' | b'\r' | b'\n');
     let bytes = &bytes[..bytes.iter().rposition(is_text).map_or(0, |at| at + 1)];
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     // Text without a fault is validated several times as fast as text that is mended.
@@ -120,7 +125,7 @@ pub(super) fn text_of_line(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// A value of a type, if it has this type.
-pub(super) fn read<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
     serde_json::from_str(raw?.get()).ok()
 }
 
@@ -130,7 +135,7 @@ pub(super) fn read<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A string, with a replacement character for each surrogate without its other half.
-pub(super) fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
+pub(crate) fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
     let json = raw?.get();
     match serde_json::from_str::<Text<'_>>(json) {
         Ok(text) => Some(text.0),
@@ -138,21 +143,21 @@ pub(super) fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
     }
 }
 
-pub(super) fn string(raw: Raw<'_>) -> Option<String> {
+pub(crate) fn string(raw: Raw<'_>) -> Option<String> {
     text(raw).map(Cow::into_owned)
 }
 
 /// The object or list of objects in a value.
-pub(super) fn object<'a>(raw: Raw<'a>) -> Fields<'a> {
+pub(crate) fn object<'a>(raw: Raw<'a>) -> Fields<'a> {
     read(raw).unwrap_or_default()
 }
 
-pub(super) fn list<'a>(raw: Raw<'a>) -> Vec<&'a RawValue> {
+pub(crate) fn list<'a>(raw: Raw<'a>) -> Vec<&'a RawValue> {
     read(raw).unwrap_or_default()
 }
 
 /// The members of an object, in their order.
-pub(super) fn members(raw: Raw<'_>) -> Vec<(String, &RawValue)> {
+pub(crate) fn members(raw: Raw<'_>) -> Vec<(String, &RawValue)> {
     struct Members<'a>(Vec<(String, &'a RawValue)>);
     struct Visitor;
     impl<'de> serde::de::Visitor<'de> for Visitor {
