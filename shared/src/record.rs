@@ -131,7 +131,8 @@ pub struct Session<'a> {
     /// The name that the user gave the session; null if it has no name.
     pub name: Option<Cow<'a, str>>,
     /// The title: the complete first message of the user, as it was typed; or "goal: " and the goal, if the
-    /// session began with a goal and has no message. Null before the first message.
+    /// session began with a goal and has no message; or the path of a subagent, ": " and its first task, if
+    /// another agent gave it a task in place of a message. Null before the first message.
     pub title: Option<Cow<'a, str>>,
     /// The complete first message of the user. Null before the first message, and if the database is too
     /// old to have this column.

@@ -192,6 +192,65 @@ fn a_session_that_a_goal_began_has_the_goal_as_title() {
     }
 }
 
+/// Of what the script of the recording said, the first task of each subagent, whose row has no title.
+#[test]
+fn a_subagent_without_a_message_has_its_path_and_its_task_as_title() {
+    for version in ["0.169.0", "0.171.0"] {
+        let folder = format!("transcripts/{version}");
+        let expected = records(&std::fs::read_to_string(data(&format!("{folder}/expect.ndjson"))).unwrap());
+        let world = World::new();
+        copy(&data(&folder), &world.codex_home());
+        for more in [&[][..], &["--full"], &["--no-database"]] {
+            let words = [&["codex-agent-ls", "--json", "--subagents"], more].concat();
+            let sessions = records(&world.ok(&words));
+            for (label, path) in [("agent-child", "/root/explore"), ("context-child", "/root/look")] {
+                let is_task = |one: &&Value| one["label"] == label && one["action"] == "task";
+                let task = expected.iter().find(is_task).unwrap();
+                let session = sessions.iter().find(|one| one["id"] == task["session"]).unwrap();
+                let title = format!("{path}: {}", task["text"].as_str().unwrap());
+                assert_eq!(
+                    (&session["title"], &session["first_user_message"]),
+                    (&json!(title), &Value::Null)
+                );
+                assert!(!session["subagent"].is_null());
+                let found = world.ok(&["codex-agent-find", "--json", session["id"].as_str().unwrap()]);
+                assert_eq!(records(&found)[0]["title"], title);
+                let table = world.ok(&["codex-agent-ls", "--subagents"]);
+                assert!(table.lines().any(|line| line.contains(&title)), "{table}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_task_that_is_encrypted_leaves_the_path() {
+    let task = |payload: Value| {
+        let head =
+            json!({"type": "input_text", "text": "Message Type: NEW_TASK\nTask name: /root/a\nPayload:\n"});
+        let item = json!({"type": "agent_message", "author": "/root", "recipient": "/root/a", "content": [head, payload]});
+        ("response_item", item)
+    };
+    let token = "gAAAAABpKc".repeat(9);
+    let encrypted = task(json!({"type": "encrypted_content", "encrypted_content": token}));
+    let clear = task(json!({"type": "encrypted_content", "encrypted_content": "Read\nthe tests "}));
+    let typed = event("user_message", json!({"message": "Stop"}));
+    let source = r#""source":{"subagent":{"thread_spawn":{}}},"agent_path":"/root/a""#;
+    for (lines, title, first) in [
+        (vec![encrypted.clone(), clear.clone()], "/root/a", None),
+        (vec![clear.clone(), typed.clone()], "/root/a: Read\nthe tests", None),
+        (vec![typed, clear.clone()], "Stop", Some("Stop")),
+    ] {
+        let world = World::new();
+        world.write(FILE, rollout(&lines, true).replace(r#""source":"exec""#, source));
+        let session = listed(&world, &["--subagents"]);
+        assert_eq!((session["title"].as_str(), session["first_user_message"].as_str()), (Some(title), first));
+    }
+    // No other session is given tasks.
+    let world = World::new();
+    world.write(FILE, rollout(&[clear], true));
+    assert_eq!(listed(&world, &[])["title"], Value::Null);
+}
+
 #[test]
 fn messages_that_codex_wrote_as_the_user_are_no_title() {
     let aborted = "<turn_aborted>\nThe user interrupted.\n</turn_aborted>";

@@ -15,6 +15,7 @@ use crate::world::World;
 const PARENT: &str = "01a2220e-0000-7000-8000-00000000000a";
 const COPY: &str = "01a2220e-1000-7000-8000-00000000000b";
 const CHAINED: &str = "01a2220e-1000-7000-8000-00000000000c";
+const SILENT: &str = "01a2220e-1000-7000-8000-00000000000d";
 
 const GIGABYTE: u64 = 1 << 30;
 /// The memory that a reader of any file may have, in KiB: 32 MiB, and half as much again without optimisation.
@@ -34,15 +35,16 @@ fn meta(id: &str, more: &Value) -> String {
 fn talk(number: u64, id: &str, text: &str) -> String {
     let usage = |input: u64| json!({"input_tokens": input, "output_tokens": 1, "total_tokens": input + 1});
     let info = json!({"total_token_usage": usage(number + 1), "last_token_usage": usage(1)});
-    [
-        json!({"type": "task_started", "turn_id": id}),
+    let start = line("event_msg", &json!({"type": "task_started", "turn_id": id}));
+    let context = line("turn_context", &json!({"turn_id": id, "cwd": "/p", "model": "m"}));
+    let events = [
         json!({"type": "user_message", "message": format!("ask {text}")}),
         json!({"type": "agent_message", "message": format!("say {text}"), "phase": "final_answer"}),
         json!({"type": "token_count", "info": info}),
         json!({"type": "task_complete", "turn_id": id, "last_agent_message": text}),
     ]
-    .map(|payload| line("event_msg", &payload))
-    .concat()
+    .map(|payload| line("event_msg", &payload));
+    start + &context + &events.concat()
 }
 
 /// The id of a turn of the parent, and of a fork.
@@ -151,8 +153,10 @@ fn the_end_of_a_gigabyte_is_found_by_reading_little() {
     let mut chained = Sparse::create(&world, CHAINED);
     chained.write(&(meta(CHAINED, &base) + &talk(40, &own(2), "chained")));
     chained.end();
-    // The name that a copied fork has of its parent is searched for in its first 64 MiB.
-    for (id, last, head) in [(PARENT, "39", 0), (COPY, "copied", 80 << 20), (CHAINED, "chained", 0)] {
+    let mut silent = Sparse::create(&world, SILENT);
+    silent.write(&meta(SILENT, &base));
+    silent.end();
+    for (id, last) in [(PARENT, "39"), (COPY, "copied"), (CHAINED, "chained")] {
         for words in [&["--final"][..], &["-n", "1"], &["-n", "1", "--json"], &["-n", "3", "--oneline"]] {
             let words = [&["codex-agent-show", id], words].concat();
             let Some((out, read)) = bytes_read(&world, &words) else {
@@ -160,8 +164,16 @@ fn the_end_of_a_gigabyte_is_found_by_reading_little() {
                 return;
             };
             assert!(out.contains(last), "{words:?}: {out}");
-            assert!(read < (2 << 20) + head, "{words:?} read {read} bytes");
+            assert!(read < 2 << 20, "{words:?} read {read} bytes");
         }
+    }
+    // A fork without a turn has the status of the part that it continues, and the directory of its first line.
+    for words in [&["--status", "idle"][..], &["--full"], &["--format", "{status} {cwd}"]] {
+        let words = [&["codex-agent-ls"], words].concat();
+        let line = words.join(" ").replace("{status} {cwd}", "'{status} {cwd}'");
+        let (out, read) = bytes_read(&world, &[&line]).unwrap();
+        assert_eq!(out.lines().count(), 4, "{out}");
+        assert!(read < 2 << 20, "{words:?} read {read} bytes");
     }
     // Without the base only the earlier turns are missing.
     let found = crate::world::json(&shown(&world, &[CHAINED, "--json", "-n", "2"]));

@@ -143,6 +143,13 @@ impl Head {
             self.first_user_message.get_or_insert_with(|| "[Image]".to_owned());
         }
     }
+
+    /// Adds the task of a subagent. The service encrypts the tasks of some models.
+    fn add_task(&mut self, text: &str) {
+        let parts = [self.meta.agent_path.as_deref(), Some(text.trim()).filter(|text| !text.is_empty())];
+        let title = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
+        self.title = Some(title).filter(|title| !title.is_empty());
+    }
 }
 
 /// Reads the head of a rollout. A file that is empty, or has only a part of its first line yet, is the error
@@ -158,7 +165,7 @@ pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
     // Without an envelope the directory is in the first messages.
     if depth == Depth::Message || head.meta.is_bare() {
         read_messages(&mut lines, &mut head)?;
-        if head.meta.forked_from.is_some() && head.meta.base.is_none() {
+        if head.meta.forked_from.is_some() && head.meta.base.is_none() && has_names(&head.meta) {
             read_inherited_name(&mut lines, &mut head)?;
         }
     }
@@ -269,6 +276,7 @@ fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<(
             LineKind::Prompt { text, images } if prompt.is_none() => {
                 prompt = Some((text, images));
             }
+            LineKind::Task { text } if head.meta.subagent.is_some() => head.add_task(&text),
             LineKind::Goal { text } => {
                 if goal.as_deref().is_none_or(str::is_empty) {
                     goal = Some(typed_text(&text).to_owned());
@@ -290,6 +298,14 @@ fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<(
         head.title = goal.map(|goal| format!("{GOAL}{goal}").trim_end().to_owned());
     }
     Ok(())
+}
+
+/// Whether the version of Codex that made a fork writes names into rollouts: later versions do not, and their forks have
+/// not the names of their parents.
+fn has_names(meta: &Meta) -> bool {
+    let version = meta.cli_version.as_deref().unwrap_or_default();
+    let minor = version.strip_prefix("0.").and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+    minor.is_some_and(|minor| (120..137).contains(&minor))
 }
 
 fn read_inherited_name<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<()> {
