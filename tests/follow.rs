@@ -9,6 +9,8 @@ use crate::world::fake::{Fake, crash, end, wait_until};
 use crate::world::json;
 use crate::world::real::Real;
 
+pub mod appended;
+
 /// Starts the tool, whose output goes to a file, and waits until it has begun to follow.
 fn follow(fake: &Fake, name: &str, words: &[&str]) -> Child {
     let out = std::fs::File::create(fake.0.path(name)).unwrap();
