@@ -459,3 +459,31 @@ fn a_fence_that_an_answer_leaves_open_is_closed() {
     assert!(fences == 2 && page.contains("## 2."), "{page}");
     assert!(page.contains("\n\\<!-- next") && !page.contains("\n<!--"), "{page}");
 }
+
+#[test]
+fn an_answer_that_is_not_the_end_of_the_session_is_marked() {
+    let (world, ids) = world("0.171.0");
+    let id = &ids["failures"];
+    let path = world.ok(&["codex-agent-ls", "--fields", "id,rollout_path"]);
+    let path = path.lines().find_map(|row| row.strip_prefix(&format!("{id}\t"))).unwrap().to_owned();
+    // The third turn ended at a usage limit.
+    let text = fs::read_to_string(&path).unwrap();
+    let mut ends = 0;
+    let kept: Vec<&str> = text
+        .lines()
+        .take_while(|line| {
+            ends += usize::from(line.contains("\"task_started\""));
+            ends < 4
+        })
+        .collect();
+    fs::write(&path, kept.join("\n") + "\n").unwrap();
+    let ran = world.run(&["codex-agent-show", id, "--final"]);
+    ran.exits(0).prints("partial answer\n");
+    assert!(
+        ran.err.contains("is not the end of the session: it is of an earlier turn; the last turn: failed"),
+        "{}",
+        ran.err
+    );
+    // A session that ended with its answer has no remark.
+    shown(&world, &[&ids["tools"], "--final"]);
+}

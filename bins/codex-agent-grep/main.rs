@@ -71,7 +71,7 @@ fn place_flags() -> [Flag; 2] {
         })
         .default("user,assistant")
         .more("ROLES are names of roles with commas between them: user, assistant, reasoning, plan, command, output, script, patch, todo, search, tool, image, question, agent, review, compaction, goal. See codex-agent-records(5)."),
-        Flag::switch("inherited", "also search the turns that a fork begins with", |args| &mut args.own.inherited)
+        Flag::switch("inherited", "also search the turns that a fork or a subagent begins with", |args| &mut args.own.inherited)
             .more("They are turns of the session that was forked, too, and are found there."),
     ]
 }

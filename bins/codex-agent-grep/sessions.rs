@@ -333,7 +333,13 @@ impl Tally {
             && self.exit == Exit::Done
             && (self.subagents.0, self.archived.0) == (0, 0)
         {
-            note(format_args!("no match in {}", counted(count, "session")));
+            let sessions = counted(count, "session");
+            match args.own.roles.is_empty() {
+                true => note(format_args!(
+                    "no match in the messages of {sessions}; --in all also searches commands, outputs and other items"
+                )),
+                false => note(format_args!("no match in {sessions}")),
+            }
         }
         Ok(match self.exit {
             Exit::Done if self.printed == 0 => Exit::Negative,

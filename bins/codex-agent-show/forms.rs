@@ -183,11 +183,14 @@ fn print_last(
 ) -> Result<bool> {
     let id = target.id()?;
     let wanted = if args.own.is_final { last::is_answer } else { last::is_tasks };
-    let Some(item) = last::find(index, target, &wanted)? else {
+    let Some((item, remark)) = last::find(index, target, &wanted)? else {
         let what = if args.own.is_final { "answer of the model" } else { "check list" };
         warn(format_args!("session '{id}' has no {what}"));
         return Ok(false);
     };
+    if let Some(remark) = remark.filter(|_| args.own.is_final) {
+        warn(format_args!("session '{id}': this answer is not the end of the session: {remark}"));
+    }
     if is_further {
         output.text(b"", b"\n")?;
     }

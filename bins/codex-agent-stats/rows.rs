@@ -5,7 +5,7 @@ use codex_agent_shared::config;
 use codex_agent_shared::error::Result;
 use codex_agent_shared::output::{Listing, Rows, Shape};
 use codex_agent_shared::record::Id;
-use codex_agent_shared::terminal::{Cell, Look, Table};
+use codex_agent_shared::terminal::{Cell, Cut, Look, Table};
 use codex_agent_shared::text::{path_cell, thousands};
 use codex_agent_shared::time::Timestamp;
 use codex_agent_shared::transcript::Tokens;
@@ -41,16 +41,19 @@ fn cell_of(by: By, value: Option<&str>, home: Option<&str>) -> String {
     }
 }
 
+fn duration(sums: &Sums) -> String {
+    match sums.duration_ms {
+        0 => String::new(),
+        ms => Timestamp(0).countdown(Timestamp(ms)),
+    }
+}
+
 fn cells(values: Vec<String>, sums: &Sums, most: i64) -> Vec<Cell> {
     let is_least = sums.unknown_turns > 0;
     let token = |of: fn(&Tokens) -> i64| number(sums.tokens.as_ref().map(of), is_least);
-    let took = match sums.duration_ms {
-        0 => String::new(),
-        ms => Timestamp(0).countdown(Timestamp(ms)),
-    };
     let mut cells: Vec<Cell> = values.into_iter().map(Cell::from).collect();
     cells.push(Cell::number(sums.turns));
-    cells.push(Cell::number(took));
+    cells.push(Cell::number(duration(sums)));
     for text in
         [token(|one| one.input), token(|one| one.cached), token(|one| one.output), token(|one| one.reasoning)]
     {
@@ -62,10 +65,17 @@ fn cells(values: Vec<String>, sums: &Sums, most: i64) -> Vec<Cell> {
 
 /// Prints the sums: times in their order, all else with the most tokens first.
 pub(super) fn print(stats: &Stats, shape: Shape) -> Result<()> {
+    // A number is shown as a whole or not at all; the sums are the widest ones.
+    let all = stats.total();
+    let wide =
+        |of: fn(&Tokens) -> i64| number(all.tokens.as_ref().map(of), all.unknown_turns > 0).chars().count();
     let mut table = Table::new();
     for (at, by) in stats.by.iter().enumerate() {
         let look = if *by == By::Session { Look::Id } else { Look::Plain };
         table = table.column(by.word().to_uppercase(), look);
+        if *by == By::Project {
+            table = table.cut(Cut::Front);
+        }
         if matches!(by, By::Project | By::Model | By::Group) {
             table = table.gives_way(if at == 0 { 6 } else { 7 }, 12);
         }
@@ -73,13 +83,13 @@ pub(super) fn print(stats: &Stats, shape: Shape) -> Result<()> {
     table = table
         .column("TURNS", Look::Dim)
         .column("TIME", Look::Dim)
-        .optional(3, 5)
+        .optional(3, duration(&all).len().max(5))
         .column("INPUT", Look::Plain)
         .column("CACHED", Look::Dim)
-        .optional(2, 6)
+        .optional(2, wide(|one| one.cached).max(6))
         .column("OUTPUT", Look::Plain)
         .column("REASONING", Look::Dim)
-        .optional(4, 9)
+        .optional(4, wide(|one| one.reasoning).max(9))
         .column("", Look::Running)
         .optional(1, BAR);
     let mut rows: Vec<_> = stats.sums.iter().collect();

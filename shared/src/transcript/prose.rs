@@ -139,6 +139,10 @@ pub fn headline(item: &Item) -> Option<Headline> {
             let verb = if *by == By::User { "You ran" } else { "Ran" };
             match exit_code {
                 Some(0) => line(verb, text()),
+                // Codex's word for a command that was interrupted.
+                Some(-1) => {
+                    Headline { is_failed: true, remark: "interrupted".to_owned(), ..line(verb, text()) }
+                }
                 Some(code) if *by == By::Agent => {
                     Headline { is_failed: true, ..line(&format!("Failed ({code})"), text()) }
                 }

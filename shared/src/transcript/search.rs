@@ -199,7 +199,7 @@ impl Search {
         inherits: bool,
         each: &mut dyn FnMut(Item) -> bool,
     ) -> io::Result<Vec<Problem>> {
-        let options = Options { undone: true, ..Options::default() };
+        let options = Options { undone: true, copied: inherits, live: false };
         let mut reader = Reader::of_session(files, session, named, options)?;
         while let Some(record) = reader.next_record()? {
             if let Record::Item(item) = record
