@@ -14,7 +14,9 @@ use codex_agent_shared::query::{Archived, Filter, Needs, Query, Sort};
 use codex_agent_shared::record::{Field, Id, MergedRecord, RawRecord, Session};
 use codex_agent_shared::reference::{self, Input, Inputs};
 use codex_agent_shared::text::lowered;
-use codex_agent_shared::transcript::search::{Case, Found, Pattern, Search, Syntax, in_order, threads};
+use codex_agent_shared::transcript::search::{
+    Case, Found, Pattern, Place, Search, Syntax, in_order, threads,
+};
 
 /// The arguments of this tool alone.
 #[derive(Default)]
@@ -207,7 +209,9 @@ fn unmatched<'o>(index: &mut Index, operands: &[&'o str]) -> Result<Vec<&'o str>
 /// Whether words were said in a session.
 fn has_said(said: &Search, files: &Files, session: &Session<'_>) -> std::result::Result<bool, String> {
     let Some(id) = session.id else { return Ok(false) };
-    match said.count(files, id, session.rollout_path.as_deref(), false, 1) {
+    match said
+        .count(&Place { files, session: id, named: session.rollout_path.as_deref(), inherits: false }, 1)
+    {
         Ok((count, _)) => Ok(count > 0),
         // A session without a rollout has no transcript.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -12,7 +12,7 @@ use codex_agent_shared::query::{Archived, Filter, Query};
 use codex_agent_shared::record::{Field, Session};
 use codex_agent_shared::reference;
 use codex_agent_shared::text::counted;
-use codex_agent_shared::transcript::search::{Found, Hit, Search, in_order, threads};
+use codex_agent_shared::transcript::search::{Found, Hit, Place, Search, in_order, threads};
 use codex_agent_shared::transcript::{Item, Problem};
 
 use super::Args;
@@ -207,14 +207,15 @@ fn do_job(
     is_counted: bool,
     give: &mut dyn FnMut(Hit, usize) -> bool,
 ) -> End {
-    let Some(id) = job.session.id else { return End::Missing };
+    let Some(session) = job.session.id else { return End::Missing };
     let named = job.session.rollout_path.as_deref();
+    let place = Place { files, session, named, inherits: job.inherits };
     let most = if job.is_hidden { usize::MAX } else { most };
     let searched = if is_counted && job.turn.is_none() {
-        search.count(files, id, named, job.inherits, most)
+        search.count(&place, most)
     } else {
         let mut count = 0;
-        let searched = search.search(files, id, named, job.inherits, &mut |hit| {
+        let searched = search.search(&place, &mut |hit| {
             if !job.has(&hit.item) {
                 return true;
             }

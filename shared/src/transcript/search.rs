@@ -67,6 +67,19 @@ pub struct Search {
     prefilters: Vec<Option<Prefilter>>,
 }
 
+/// A session that is searched.
+#[derive(Clone, Copy)]
+pub struct Place<'f> {
+    /// The files of the home.
+    pub files: &'f Files,
+    /// The session.
+    pub session: Id,
+    /// The path in the database's row.
+    pub named: Option<&'f str>,
+    /// Whether inherited turns are searched too.
+    pub inherits: bool,
+}
+
 /// An item that matches.
 #[derive(Clone, Debug)]
 pub struct Hit {
@@ -118,17 +131,10 @@ impl Search {
         self
     }
 
-    /// Passes the items of a session that match on, in their order, until `take` returns `false`. `named` is the path in the
-    /// database's row; with `inherits`, inherited turns are searched too. Returns why parts were not searched.
-    pub fn search(
-        &self,
-        files: &Files,
-        session: Id,
-        named: Option<&str>,
-        inherits: bool,
-        take: &mut dyn FnMut(Hit) -> bool,
-    ) -> io::Result<Vec<Problem>> {
-        self.visit(files, session, named, inherits, &mut |item| {
+    /// Passes the items of a session that match on, in their order, until `take` returns `false`. Returns why parts
+    /// were not searched.
+    pub fn search(&self, place: &Place<'_>, take: &mut dyn FnMut(Hit) -> bool) -> io::Result<Vec<Problem>> {
+        self.visit(place, &mut |item| {
             let Some(text) = searched(&item).map(Cow::into_owned) else { return true };
             let mut spans: Vec<Range<usize>> =
                 self.patterns.iter().flat_map(|pattern| pattern.find_all(&text)).collect();
@@ -138,16 +144,9 @@ impl Search {
     }
 
     /// The number of items of a session that match, at most `most`, and why parts were not searched.
-    pub fn count(
-        &self,
-        files: &Files,
-        session: Id,
-        named: Option<&str>,
-        inherits: bool,
-        most: usize,
-    ) -> io::Result<(usize, Vec<Problem>)> {
+    pub fn count(&self, place: &Place<'_>, most: usize) -> io::Result<(usize, Vec<Problem>)> {
         let mut count = 0;
-        let problems = self.visit(files, session, named, inherits, &mut |item| {
+        let problems = self.visit(place, &mut |item| {
             count += usize::from(self.is_match(&item));
             count < most
         })?;
@@ -161,24 +160,17 @@ impl Search {
     }
 
     /// Passes on all items that are searched, if one of them may match.
-    fn visit(
-        &self,
-        files: &Files,
-        session: Id,
-        named: Option<&str>,
-        inherits: bool,
-        each: &mut dyn FnMut(Item) -> bool,
-    ) -> io::Result<Vec<Problem>> {
-        let inherits = inherits || self.inherited;
+    fn visit(&self, place: &Place<'_>, each: &mut dyn FnMut(Item) -> bool) -> io::Result<Vec<Problem>> {
+        let inherits = place.inherits || self.inherited;
         // The files that a fork continues are read by the transcript alone.
-        let may_match =
-            inherits || BUFFER.with_borrow_mut(|buffer| self.may_match(files, session, buffer))?;
+        let may_match = inherits
+            || BUFFER.with_borrow_mut(|buffer| self.may_match(place.files, place.session, buffer))?;
         if !may_match {
             return Ok(Vec::new());
         }
         if self.needs_all {
             let mut missing: Vec<&Pattern> = self.patterns.iter().collect();
-            let problems = self.read(files, session, named, inherits, &mut |item| {
+            let problems = self.read(place, inherits, &mut |item| {
                 if let Some(text) = searched(&item) {
                     missing.retain(|pattern| !pattern.is_match(&text));
                 }
@@ -188,19 +180,17 @@ impl Search {
                 return Ok(problems);
             }
         }
-        self.read(files, session, named, inherits, each)
+        self.read(place, inherits, each)
     }
 
     fn read(
         &self,
-        files: &Files,
-        session: Id,
-        named: Option<&str>,
+        place: &Place<'_>,
         inherits: bool,
         each: &mut dyn FnMut(Item) -> bool,
     ) -> io::Result<Vec<Problem>> {
         let options = Options { undone: true, copied: inherits, live: false };
-        let mut reader = Reader::of_session(files, session, named, options)?;
+        let mut reader = Reader::of_session(place.files, place.session, place.named, options)?;
         while let Some(record) = reader.next_record()? {
             if let Record::Item(item) = record
                 && self.roles.has(item.role)

@@ -26,6 +26,10 @@ fn items(files: &Files, session: Id) -> Vec<(Item, String)> {
     all
 }
 
+fn place(files: &Files, session: Id) -> Place<'_> {
+    Place { files, session, named: None, inherits: false }
+}
+
 fn key(item: &Item) -> (Option<String>, Option<u64>, &'static str) {
     (item.turn_id.clone().or(item.address.clone()), item.item, item.role.word())
 }
@@ -144,7 +148,7 @@ fn search_home(home: &std::path::Path, count: usize, dice: &mut Dice) -> (usize,
         for (id, items) in &sessions {
             let mut found = Vec::new();
             search
-                .search(&files, *id, None, false, &mut |hit| {
+                .search(&place(&files, *id), &mut |hit| {
                     assert_eq!(hit.spans, plain.find_all(&hit.text));
                     found.push(key(&hit.item));
                     true
@@ -200,7 +204,7 @@ fn copies_and_injected_text_are_not_found() {
         let mut count = 0;
         for id in &ids {
             search(pattern)
-                .search(&files, *id, None, false, &mut |_| {
+                .search(&place(&files, *id), &mut |_| {
                     count += 1;
                     true
                 })
@@ -224,7 +228,7 @@ fn copies_and_injected_text_are_not_found() {
     let mut found = 0;
     for id in &ids {
         patches("new file mode 100644")
-            .search(&files, *id, None, false, &mut |_| {
+            .search(&place(&files, *id), &mut |_| {
                 found += 1;
                 true
             })
