@@ -25,7 +25,7 @@ fn printed(fake: &Fake, name: &str) -> String {
     text[..text.rfind('\n').map_or(0, |end| end + 1)].to_owned()
 }
 
-/// What each record of a session is about.
+/// The subject of each record of a session.
 fn kinds(text: &str, id: &str) -> Vec<String> {
     let kind = |record: &Value| match record["type"].as_str().unwrap() {
         "item" => record["role"].as_str().unwrap().to_owned(),

@@ -78,7 +78,7 @@ fn run(args: Args) -> Result<Exit> {
     let mut output = Output::stdout();
     let now = Timestamp::now();
     let items = read_items(&mut exit)?;
-    // What was seen is for people and records: a row of a pipe is something to do or to wait for.
+    // Limits that were seen are for people and records: a row of a pipe is something to do or to wait for.
     let seen = if is_terminal() || args.common.json { read_seen(&args, now) } else { Vec::new() };
     if is_terminal() && !args.common.json {
         let failed = retry::find_recent(Timestamp(now.0 - DAY))?;

@@ -1,4 +1,4 @@
-//! What `show` prints is what Codex shows: `thread/read` of the app-server is asked in the home where the sessions were
+//! The items that `show` prints are those that Codex shows: `thread/read` of the app-server is asked in the home where the sessions were
 //! made, since it answers with nothing in a home that was copied.
 
 use std::collections::BTreeMap;
@@ -186,7 +186,7 @@ fn live(version: &str, readings: &mut Readings) -> bool {
     let mut fork = session.fork();
     fork.turn("In the fork");
     fork.fork().turn("In the fork of the fork");
-    // What comes now is undone.
+    // The next turns are undone.
     session.turn("Too much");
     let undone = session.begin("Far too much", "");
     session.end("completed");

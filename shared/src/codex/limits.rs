@@ -1,4 +1,4 @@
-//! Usage limits as Codex last saw them: the answers of the service tell how much of each window was used.
+//! Usage limits as Codex last saw them: the answers of the service have the used part of each window.
 //!
 //! The newest rollouts are read from their ends. A window is known by its length and not by its place: the service moved the
 //! weekly one to the first place in July 2026. Of several answers the one counts whose window resets last, and of those the
@@ -43,11 +43,11 @@ pub struct SeenLimit {
     pub used_percent: f64,
     /// The time when the window resets; null if unknown.
     pub resets_at: Option<Timestamp>,
-    /// The time of the answer that told it.
+    /// The time of the answer.
     pub seen_at: Timestamp,
     /// The session of the answer.
     pub session: Option<Id>,
-    /// Used parts in percent that other answers told of the same window and that contradict this one.
+    /// The used parts, in percent, in other answers about the same window that contradict this one.
     pub others: Vec<f64>,
 }
 
@@ -75,7 +75,7 @@ pub fn seen_limits(index: &mut Index, now: Timestamp) -> Result<Vec<SeenLimit>> 
     let mut seen = Vec::new();
     index.list(&query, &mut |session| {
         if let Some(path) = &session.rollout_path {
-            // What cannot be read saw nothing.
+            // A rollout that cannot be read has no answer.
             seen.extend(read(Path::new(&**path), session.id));
         }
         Ok(())
@@ -83,7 +83,7 @@ pub fn seen_limits(index: &mut Index, now: Timestamp) -> Result<Vec<SeenLimit>> 
     Ok(choose(seen, now))
 }
 
-/// The windows of the last answer in a rollout that told them.
+/// The windows in the last answer of a rollout that has any.
 fn read(path: &Path, session: Option<Id>) -> Vec<SeenLimit> {
     #[derive(Deserialize)]
     struct Line {
@@ -145,7 +145,7 @@ fn read(path: &Path, session: Option<Id>) -> Vec<SeenLimit> {
     found
 }
 
-/// One of the answers about each window that has not reset, with what contradicts it.
+/// The answer that counts for each window that has not reset, with those that contradict it.
 fn choose(mut seen: Vec<SeenLimit>, now: Timestamp) -> Vec<SeenLimit> {
     seen.retain(|one| match (one.resets_at, one.minutes) {
         (Some(resets), _) => resets > now,
@@ -214,7 +214,7 @@ mod tests {
             [(Some(300), 38.0, vec![]), (Some(10080), 88.0, vec![])]
         );
         assert_eq!(all(&[older.clone(), line("2026-11-29T10:00:00Z", plus, &past, "null")], NOW).len(), 2);
-        // The last answer of a rollout that told a window.
+        // The last answer of a rollout that has a window.
         let both = older + &line("2026-11-29T11:55:00Z", plus, "null", "null");
         assert_eq!(all(&[both], NOW).len(), 2);
         assert_eq!(all(&[newer.replace("88", "\"x\""), String::new()], NOW), []);

@@ -8,7 +8,7 @@ use super::record::{Record, Turn};
 use super::state::PassedOn;
 use crate::time::Timestamp;
 
-/// What a reader that began anew has passed on before.
+/// The turns that a reader that began anew has passed on before.
 pub(super) struct Before {
     turns: HashMap<String, (Turn, PassedOn)>,
     /// The number of the oldest turn that is known, and of the newest; `None` if turns had no numbers.

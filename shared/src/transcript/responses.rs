@@ -205,7 +205,7 @@ impl Machine {
     }
 }
 
-/// What the model's copy of a message of the user has.
+/// The contents of the model's copy of a message of the user.
 #[derive(Default)]
 struct Copied {
     /// The typed part.

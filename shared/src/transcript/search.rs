@@ -215,7 +215,7 @@ impl Search {
             }
             (patterns, [one]) => vec![self.scan(patterns, one.as_ref())],
             (patterns, prefilters) => {
-                // One of them must be found.
+                // A session needs a match of any of them.
                 for (patterns, one) in patterns.chunks(1).zip(prefilters) {
                     if self.is_in_files(&self.scan(patterns, one.as_ref()), files, session, buffer)? {
                         return Ok(true);

@@ -107,7 +107,7 @@ impl Followed {
             session.changed = meta.modified().unwrap_or(session.changed);
             if session.from == From::Now {
                 session.remember_file(&meta);
-                // What a compressed file has is known only after it was read.
+                // The contents of a compressed file are known only after it was read.
                 session.is_young_only = file.name().compressed;
                 // The polls of resting sessions are spread over time.
                 session.next_look = now + session.interval() * (number as u32 % 16) / 16;
