@@ -237,7 +237,8 @@ fn rarity(form: &[u8]) -> i64 {
 
 /// The cost of a search for several needles at once.
 fn cost(count: usize) -> i64 {
-    16 * i64::from(count.max(1).ilog2())
+    // One needle is found by a faster search than several.
+    if count > 1 { 60 + 16 * i64::from(count.ilog2()) } else { 0 }
 }
 
 #[cfg(test)]
@@ -259,7 +260,7 @@ mod tests {
     fn a_pattern_requires_its_rarest_part() {
         let whole = |pattern| strings(pattern, Texts::Whole);
         assert_eq!(whole("frobnicate"), ["frobnicate"]);
-        assert_eq!(whole(r#"said "frobnicate""#), ["\"frobnicate", "u0022frobnicate"]);
+        assert_eq!(whole(r#"said "frobnicate""#), ["frobnicate"]);
         assert_eq!(whole(r"a\d+ deadlock.*x"), [" deadlock"]);
         assert_eq!(whole("(?:queue|deadlock)ed"), ["deadlock", "queue"]);
         assert_eq!(whole("é"), ["u00E9", "u00e9", "é"]);
