@@ -8,11 +8,10 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use memchr::memmem;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::index::Index;
-use super::rollout::lines_from_end;
+use super::rollout::{LimitWindow, RateLimits, lines_from_end};
 use crate::error::Result;
 use crate::query::{Archived, Filter, Query};
 use crate::record::{Field, Id};
@@ -85,29 +84,6 @@ pub fn seen_limits(index: &mut Index, now: Timestamp) -> Result<Vec<SeenLimit>> 
 
 /// The windows in the last answer of a rollout that has any.
 fn read(path: &Path, session: Option<Id>) -> Vec<SeenLimit> {
-    #[derive(Deserialize)]
-    struct Line {
-        timestamp: Option<String>,
-        payload: Payload,
-    }
-    #[derive(Deserialize)]
-    struct Payload {
-        rate_limits: Option<Limits>,
-    }
-    #[derive(Deserialize)]
-    struct Limits {
-        plan_type: Option<String>,
-        limit_id: Option<String>,
-        limit_name: Option<String>,
-        primary: Option<Window>,
-        secondary: Option<Window>,
-    }
-    #[derive(Deserialize)]
-    struct Window {
-        used_percent: f64,
-        window_minutes: Option<i64>,
-        resets_at: Option<i64>,
-    }
     let (mut left, mut found) = (LINES, Vec::new());
     // The text of a compressed rollout is not read from its end, and old.
     if path.extension().is_some_and(|extension| extension == "zst") {
@@ -115,27 +91,20 @@ fn read(path: &Path, session: Option<Id>) -> Vec<SeenLimit> {
     }
     let _ = lines_from_end(path, &mut |line| {
         left -= 1;
-        let has = memmem::find(&line[..line.len().min(256)], b"\"token_count\"").is_some();
-        let parsed = has.then(|| serde_json::from_slice::<Line>(line).ok()).flatten();
-        if let Some(Line { timestamp, payload: Payload { rate_limits: Some(limits) } }) = parsed
-            && let Some(seen_at) = timestamp.and_then(|at| Timestamp::parse(&at))
-        {
-            found = [limits.primary, limits.secondary]
-                .into_iter()
-                .flatten()
-                .map(|window| SeenLimit {
-                    kind: "limit.seen",
-                    plan: limits.plan_type.clone(),
-                    limit: limits.limit_id.clone(),
-                    name: limits.limit_name.clone(),
-                    minutes: window.window_minutes,
-                    used_percent: window.used_percent,
-                    resets_at: window.resets_at.and_then(|at| at.checked_mul(1000)).map(Timestamp),
-                    seen_at,
-                    session,
-                    others: Vec::new(),
-                })
-                .collect();
+        if let Some((limits, Some(seen_at))) = RateLimits::of_line(line) {
+            let seen = |window: LimitWindow| SeenLimit {
+                kind: "limit.seen",
+                plan: limits.plan_type.clone(),
+                limit: limits.limit_id.clone(),
+                name: limits.limit_name.clone(),
+                minutes: window.minutes,
+                used_percent: window.used_percent,
+                resets_at: window.resets_at,
+                seen_at,
+                session,
+                others: Vec::new(),
+            };
+            found = limits.windows().into_iter().map(seen).collect();
         }
         match left == 0 || !found.is_empty() {
             true => ControlFlow::Break(()),

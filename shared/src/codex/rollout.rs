@@ -33,7 +33,8 @@ pub use meta::{Base, Meta, is_bare, source};
 pub use tail::{Ending, Tail, ending_of_base, lines_from_end, tail};
 pub(crate) use turn::Turns;
 pub use turn::{
-    LastMessage, LastTurn, LimitWindow, has_message_after, last_message, last_turn, limit_windows, turn_ids,
+    LastMessage, LastTurn, LimitWindow, RateLimits, has_message_after, last_message, last_turn,
+    limit_windows, turn_ids,
 };
 pub use typed::typed_text;
 #[cfg(feature = "sqlite")]

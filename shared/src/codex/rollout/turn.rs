@@ -222,50 +222,76 @@ pub struct LimitWindow {
     pub resets_at: Option<Timestamp>,
 }
 
+/// The usage limits in an answer of the service, as Codex counted tokens.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RateLimits {
+    /// The plan of the account.
+    pub plan_type: Option<String>,
+    /// The id of the limit.
+    pub limit_id: Option<String>,
+    /// The name of the limit.
+    pub limit_name: Option<String>,
+    primary: Option<RateWindow>,
+    secondary: Option<RateWindow>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RateWindow {
+    used_percent: f64,
+    window_minutes: Option<i64>,
+    resets_at: Option<i64>,
+}
+
+impl RateLimits {
+    /// The limits in a line, and the time of it; `None` for a line without a count of tokens. A count of another form has no
+    /// windows.
+    pub fn of_line(line: &[u8]) -> Option<(RateLimits, Option<Timestamp>)> {
+        #[derive(Deserialize)]
+        struct Counted {
+            timestamp: Option<String>,
+            payload: Payload,
+        }
+        #[derive(Deserialize)]
+        struct Payload {
+            rate_limits: Option<RateLimits>,
+        }
+        memmem::find(beginning(line), b"\"token_count\"")?;
+        let Ok(Counted { timestamp, payload }) = serde_json::from_slice(line) else {
+            return Some((RateLimits::default(), None));
+        };
+        let at = timestamp.and_then(|at| Timestamp::parse(&at));
+        Some((payload.rate_limits.unwrap_or_default(), at))
+    }
+
+    /// The windows, the shortest first.
+    pub fn windows(&self) -> Vec<LimitWindow> {
+        let window = |window: &RateWindow| LimitWindow {
+            minutes: window.window_minutes,
+            used_percent: window.used_percent,
+            resets_at: window.resets_at.and_then(|at| at.checked_mul(1000)).map(Timestamp),
+        };
+        let mut windows: Vec<LimitWindow> =
+            [&self.primary, &self.secondary].into_iter().flatten().map(window).collect();
+        windows.sort_by_key(|window| window.minutes);
+        windows
+    }
+}
+
 /// The windows of the last turn of a rollout, the shortest first; empty if the turn has none.
 pub fn limit_windows(path: &Path) -> io::Result<Vec<LimitWindow>> {
-    #[derive(Deserialize)]
-    struct Window {
-        used_percent: f64,
-        window_minutes: Option<i64>,
-        resets_at: Option<i64>,
-    }
-    #[derive(Default, Deserialize)]
-    struct Limits {
-        primary: Option<Window>,
-        secondary: Option<Window>,
-    }
-    #[derive(Deserialize)]
-    struct Payload {
-        rate_limits: Option<Limits>,
-    }
-    #[derive(Deserialize)]
-    struct Tokens {
-        payload: Payload,
-    }
-    let mut found = Limits::default();
+    let mut found = RateLimits::default();
     lines_from_end(path, &mut |line| {
-        let has = |word: &str| memmem::find(beginning(line), word.as_bytes()).is_some();
-        if has("\"token_count\"") {
-            // A line of another shape has no windows.
-            let parsed: Option<Tokens> = serde_json::from_slice(line).ok();
-            found = parsed.and_then(|tokens| tokens.payload.rate_limits).unwrap_or_default();
+        if let Some((limits, _)) = RateLimits::of_line(line) {
+            found = limits;
             return ControlFlow::Break(());
         }
-        match has("\"task_started\"") || has("\"turn_started\"") {
+        match has_any(beginning(line), &["\"task_started\"", "\"turn_started\""]) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
     })?;
-    let window = |window: Window| LimitWindow {
-        minutes: window.window_minutes,
-        used_percent: window.used_percent,
-        resets_at: window.resets_at.and_then(|at| at.checked_mul(1000)).map(Timestamp),
-    };
-    let mut windows: Vec<LimitWindow> =
-        [found.primary, found.secondary].into_iter().flatten().map(window).collect();
-    windows.sort_by_key(|window| window.minutes);
-    Ok(windows)
+    Ok(found.windows())
 }
 
 #[cfg(test)]
