@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::disk::progress::{JobState, NextStart, State};
@@ -255,7 +255,10 @@ impl Engine<'_> {
             Some(before) => Some(turn_usage(totals, before)),
             None => None,
         };
-        let usage = self.with_counted_tokens(at, usage);
+        let usage = match self.find_rollout(at) {
+            Some(rollout) => self.with_counted_tokens(at, &rollout, usage),
+            None => usage,
+        };
         let start = self.tasks.all[at].start.as_ref();
         let what = RunEvent::JobCompleted {
             of: self.tasks.all[at].of.clone(),
@@ -305,8 +308,8 @@ impl Engine<'_> {
 
     /// The tokens of a job: those that Codex reported, with the numbers that its rollout has of each answer of the model.
     /// Codex's own sum lacks compactions by the service, and goes back at a revert.
-    fn with_counted_tokens(&mut self, at: usize, reported: Option<Usage>) -> Option<Usage> {
-        let Some(tokens) = self.count_tokens(at) else { return reported };
+    fn with_counted_tokens(&self, at: usize, rollout: &Path, reported: Option<Usage>) -> Option<Usage> {
+        let Some(tokens) = self.count_tokens(at, rollout) else { return reported };
         let mut usage = reported.unwrap_or_default();
         let counted = [
             ("input_tokens", tokens.input),
@@ -319,14 +322,19 @@ impl Engine<'_> {
     }
 
     /// The tokens of the turn of a job in the rollout of its session.
-    fn count_tokens(&mut self, at: usize) -> Option<Tokens> {
-        let task = &self.tasks.all[at];
-        let (start, session, home) = (task.start.as_ref()?, task.of.session?, task.home.clone());
+    fn count_tokens(&self, at: usize, rollout: &Path) -> Option<Tokens> {
+        let start = self.tasks.all[at].start.as_ref()?;
         let began = Timestamp::now().0 - start.age().as_millis() as i64;
-        let rollout = self.checker.rollout(home.as_deref(), session)?;
-        let turn = Reader::last_turn_of_file(&rollout).ok()??;
+        let turn = Reader::last_turn_of_file(rollout).ok()??;
         // An earlier turn is not that of the job. The clock may have been set meanwhile.
         turn.tokens.filter(|_| turn.started_at.is_some_and(|at| at.0 >= began - 5000))
+    }
+
+    /// The rollout of the session of a job.
+    fn find_rollout(&mut self, at: usize) -> Option<PathBuf> {
+        let task = &self.tasks.all[at];
+        let (session, home) = (task.of.session?, task.home.clone());
+        self.checker.rollout(home.as_deref(), session)
     }
 
     /// The tokens of a failed turn. Codex reports none, but its rollout has those of each answer of the model.
@@ -334,16 +342,15 @@ impl Engine<'_> {
         if failure.class.row().sent == Sent::No || failure.class == Class::WrongSession {
             return None;
         }
-        let known = self.find_total(at);
-        self.with_counted_tokens(at, known)
+        let rollout = self.find_rollout(at)?;
+        let known = self.find_total(at, &rollout);
+        self.with_counted_tokens(at, &rollout, known)
     }
 
-    fn find_total(&mut self, at: usize) -> Option<Usage> {
-        let task = &self.tasks.all[at];
-        let (start, session, home) = (task.start.as_ref()?, task.of.session?, task.home.clone());
+    fn find_total(&self, at: usize, rollout: &Path) -> Option<Usage> {
+        let start = self.tasks.all[at].start.as_ref()?;
         let before = if start.is_new { Some(Usage::new()) } else { start.usage_before.clone() }?;
-        let rollout = self.checker.rollout(home.as_deref(), session)?;
-        let mut totals = rollout::last_turn(&rollout).ok()?.total_usage?;
+        let mut totals = rollout::last_turn(rollout).ok()?.total_usage?;
         // Codex does not report this sum at the end of a turn.
         totals.remove("total_tokens");
         Some(turn_usage(totals, &before)).filter(|usage| !usage.is_empty())
