@@ -9,7 +9,7 @@ use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Tool, filters, flags};
 use codex_agent_shared::error::{Error, Exit, Result};
 use codex_agent_shared::query::{Filter, Query};
-use codex_agent_shared::record::{Id, RawRecord, Session};
+use codex_agent_shared::record::{Id, Session};
 use codex_agent_shared::reference;
 use codex_agent_shared::watch::From;
 
@@ -84,21 +84,12 @@ fn run(mut args: Args) -> Result<Exit> {
         if args.common.selection.is_given() {
             return Err(Error::usage("filters of sessions cannot be combined with REF"));
         }
-        let mut add = |text: &str| {
+        reference::each_operand(&args.operands, reference::address_in, &mut |text| {
             let (session, turn, item) = reference::resolve_address(&mut index, text)?;
             let from = turn.map_or_else(|| from.clone(), |turn| From::Address { turn, item });
             found.push((session, from));
             Ok(())
-        };
-        for operand in args.operands.iter().filter(|operand| *operand != "-") {
-            add(operand)?;
-        }
-        if args.operands.iter().any(|operand| operand == "-") {
-            let address = |record: &RawRecord| {
-                serde_json::from_str(record.text.get()).ok().map(|Place { address }| address)
-            };
-            reference::each_of_stdin(address, &mut add)?;
-        }
+        })?;
     }
     drop(index);
     args.jobs.watch.finds_new = all.is_some();
@@ -135,10 +126,4 @@ fn run(mut args: Args) -> Result<Exit> {
         }
         Ok(watch.sessions().count())
     })
-}
-
-/// A record with an address, such as an item.
-#[derive(serde::Deserialize)]
-struct Place {
-    address: String,
 }

@@ -212,15 +212,15 @@ fn watched(all: &mut Recording) {
     let out = fake.0.path("watched");
     let mut watch = fake.started(&["group", "watch", "g", "--json"]);
     let mut watch = watch.stdout(fs::File::create(&out).unwrap()).stderr(Stdio::null()).spawn().unwrap();
-    let told = || json(&whole_lines(&fs::read_to_string(&out).unwrap()));
-    let until = |kind: &str| wait_until(|| told().iter().any(|record| record["type"] == kind));
+    let records = || json(&whole_lines(&fs::read_to_string(&out).unwrap()));
+    let until = |kind: &str| wait_until(|| records().iter().any(|record| record["type"] == kind));
     // The watcher is ready when it has printed an event.
     wait_until(|| {
         fake.resume(&id, "second SHELL{echo hi}");
-        !told().is_empty()
+        !records().is_empty()
     });
     let until_turn = |status: &str| {
-        wait_until(|| told().iter().any(|record| record["type"] == "turn" && record["status"] == status));
+        wait_until(|| records().iter().any(|record| record["type"] == "turn" && record["status"] == status));
     };
     until_turn("completed");
     fake.resume(&id, "FAIL400");

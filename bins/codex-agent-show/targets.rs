@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Result, warn};
 use codex_agent_shared::query::{Archived, Filter, Query};
-use codex_agent_shared::record::{Id, RawRecord, Session};
+use codex_agent_shared::record::{Id, Session};
 use codex_agent_shared::reference;
 
 use super::Args;
@@ -69,10 +69,7 @@ pub(super) fn find_all(args: &Args, index: &mut Index) -> Result<Vec<Target>> {
             targets.push(find(index, operand)?);
         }
         if reference::reads_stdin(&args.operands)? {
-            let address = |record: &RawRecord| {
-                serde_json::from_str(record.text.get()).ok().map(|Place { address }| address)
-            };
-            reference::each_of_stdin(address, &mut |text| {
+            reference::each_of_stdin(reference::address_in, &mut |text| {
                 targets.push(find(index, text)?);
                 Ok(())
             })?;
@@ -82,12 +79,6 @@ pub(super) fn find_all(args: &Args, index: &mut Index) -> Result<Vec<Target>> {
         true => with_subagents(index, targets),
         false => Ok(targets),
     }
-}
-
-/// A record with an address, such as an item.
-#[derive(serde::Deserialize)]
-struct Place {
-    address: String,
 }
 
 /// The targets, and behind each its subagents with theirs, the oldest first.

@@ -22,25 +22,29 @@
 //! ```
 
 mod address;
+mod input;
 mod search;
 
 pub use address::Address;
 #[doc(hidden)]
 pub use address::resolve_address;
+pub use input::reads_stdin;
+pub use input::{Input, Inputs};
+#[doc(hidden)]
+pub use input::{address_in, each_of_stdin, each_operand, match_session};
 pub(crate) use search::words_of;
 pub use search::{choose, search};
 
 use std::collections::HashSet;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use crate::codex::index::Index;
 use crate::codex::rollout::{self, Name};
 use crate::error::{Error, Result, Stream, note, reason, status, warn};
-use crate::ndjson::{Item, LineError, Records};
 use crate::output::candidate_lines;
 use crate::query::{Archived, Directory, Filter, Query, Repository, root_of};
-use crate::record::{Id, RawRecord, Session};
+use crate::record::{Id, Session};
 use crate::terminal::{columns, rows};
 use crate::text::{cell, counted};
 
@@ -413,104 +417,6 @@ fn originals(name: &str, found: Vec<Session<'static>>) -> Vec<Session<'static>> 
     };
     warn(format_args!("'{name}' means the original session; {others} the same name"));
     originals
-}
-
-/// An item of standard input.
-#[derive(Debug)]
-pub enum Input {
-    /// A `session` record, to the byte.
-    Record(RawRecord),
-    /// A record of another type, to pass through or to ignore.
-    Other(RawRecord),
-    /// A reference.
-    Text(String),
-}
-
-/// References on a stream: session records, JSON strings, or plain lines up to their first TAB.
-pub struct Inputs<R> {
-    records: Records<R, Box<serde_json::value::RawValue>>,
-    name: String,
-}
-
-impl<R: Read> Inputs<R> {
-    /// References of `reader`, which errors call `name`.
-    pub fn new(name: &str, reader: R) -> Self {
-        Inputs { records: Records::new(name, reader), name: name.to_owned() }
-    }
-
-    /// The next item, with its line; `None` at the end. The errors are those of [`Records::next`].
-    #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Option<std::result::Result<(u64, Input), LineError>> {
-        let record = match self.records.next_item()? {
-            Ok(record) => record,
-            Err(failure) => return Some(Err(failure)),
-        };
-        let line = record.line;
-        let input = match record.value {
-            Item::Text(text) => Ok(Input::Text(text.split('\t').next().unwrap_or("").trim().to_owned())),
-            Item::Json(raw) if raw.get().starts_with('"') => serde_json::from_str(raw.get())
-                .map(Input::Text)
-                .map_err(|_| Error::new("expected a reference to a session: the JSON string is invalid")),
-            Item::Json(raw) => RawRecord::new(raw).and_then(|record| {
-                match record.kind.as_deref().is_none_or(|kind| kind == "session") {
-                    false => Ok(Input::Other(record)),
-                    true if record.id.is_some() => Ok(Input::Record(record)),
-                    true => Err(Error::new("expected a session record: missing field 'id'")),
-                }
-            }),
-        };
-        let place = format_args!("{}:{line}", self.name);
-        Some(
-            input
-                .map(|input| (line, input))
-                .map_err(|error| LineError { error: error.within(place), is_final: false }),
-        )
-    }
-}
-
-/// The session of a match record.
-#[doc(hidden)]
-pub fn match_session(record: &RawRecord) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Match {
-        session: String,
-    }
-    record.kind.as_deref().filter(|kind| *kind == "match")?;
-    serde_json::from_str(record.text.get()).ok().map(|Match { session }| session)
-}
-
-/// Passes on each reference of standard input: the id of a session record, a JSON string, a line up to its first TAB,
-/// what `other` finds in a record of another type, and the session of match records, once. Errors name the line.
-#[doc(hidden)]
-pub fn each_of_stdin(
-    other: fn(&RawRecord) -> Option<String>,
-    take: &mut dyn FnMut(&str) -> Result<()>,
-) -> Result<()> {
-    let mut inputs = Inputs::new("stdin", io::stdin().lock());
-    let mut matches = HashSet::new();
-    while let Some(next) = inputs.next() {
-        let (line, input) = next.map_err(|failure| failure.error)?;
-        let text = match input {
-            Input::Text(text) => Some(text),
-            Input::Record(record) => Some(record.id.unwrap_or_default()),
-            Input::Other(record) => {
-                other(&record).or_else(|| match_session(&record).filter(|id| matches.insert(id.clone())))
-            }
-        };
-        let taken = text.map_or(Ok(()), |text| take(&text));
-        taken.map_err(|error| error.within(format_args!("stdin:{line}")))?;
-    }
-    Ok(())
-}
-
-/// Whether references come from standard input: an operand is `-`, or there is no operand and standard input is not
-/// a terminal. No operand on a terminal is bad usage.
-pub fn reads_stdin(operands: &[String]) -> Result<bool> {
-    if operands.is_empty() && io::stdin().is_terminal() {
-        return Err(Error::usage("no session is given")
-            .hint("name a session, or pipe session records to this tool: codex-agent ls --json | …"));
-    }
-    Ok(operands.is_empty() || operands.iter().any(|operand| operand == "-"))
 }
 
 /// The sessions of all operands and, if [`reads_stdin`], of standard input, in this order. A reference without a

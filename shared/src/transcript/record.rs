@@ -122,12 +122,21 @@ impl Role {
 
     /// Parses names of roles with commas between them.
     pub fn parse_list(text: &str) -> Result<Vec<Role>> {
-        let role = |word: &str| Role::ALL.into_iter().find(|role| role.word() == word.trim());
-        text.split(',').map(role).collect::<Option<_>>().ok_or_else(|| {
-            let roles: Vec<&str> = Role::ALL.iter().map(|role| role.word()).collect();
-            Error::usage(format!("invalid value '{text}': expected roles with commas between them"))
-                .hint(format!("roles: {}", roles.join(" ")))
-        })
+        let all: Option<Vec<Role>> = text.split(',').map(|word| Role::parse(word.trim())).collect();
+        all.ok_or_else(|| Role::list_error(text, "roles"))
+    }
+
+    /// The role of this name.
+    pub fn parse(word: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.word() == word)
+    }
+
+    /// The error for a list that is not one of roles, or of what was expected besides them.
+    #[doc(hidden)]
+    pub fn list_error(text: &str, expected: &str) -> Error {
+        let roles: Vec<&str> = Role::ALL.iter().map(|role| role.word()).collect();
+        Error::usage(format!("invalid value '{text}': expected {expected} with commas between them"))
+            .hint(format!("roles: {}", roles.join(" ")))
     }
 
     /// The word in the record.

@@ -19,7 +19,7 @@ pub(super) struct WatchedDirectories {
     home: PathBuf,
     directories: HashMap<PathBuf, Option<SystemTime>>,
     looked: Option<Instant>,
-    /// The sessions of files that nobody follows.
+    /// The sessions that have files and are not followed.
     new: Vec<Id>,
 }
 

@@ -203,8 +203,8 @@ fn archiving_loses_nothing_repeats_nothing_and_is_told() {
             }
         });
         let all = wait(&mut watch, 195);
-        let told: Vec<_> = all.into_iter().filter(|word| !word.starts_with("session ")).collect();
-        assert_eq!(told, (5..200).map(|n| n.to_string()).collect::<Vec<_>>());
+        let numbers: Vec<_> = all.into_iter().filter(|word| !word.starts_with("session ")).collect();
+        assert_eq!(numbers, (5..200).map(|n| n.to_string()).collect::<Vec<_>>());
     });
 }
 
@@ -332,8 +332,8 @@ fn a_huge_line_is_told_by_its_beginning() {
     let huge = line(&"a".repeat(9 << 20));
     for piece in huge.as_bytes().chunks(1 << 20) {
         add(&sample.live(), std::str::from_utf8(piece).unwrap());
-        for told in poll(&mut watch) {
-            assert!(told.starts_with("aaa") && told.ends_with('…') && told.len() < 5 << 20);
+        for text in poll(&mut watch) {
+            assert!(text.starts_with("aaa") && text.ends_with('…') && text.len() < 5 << 20);
         }
     }
     add(&sample.live(), &line("after"));

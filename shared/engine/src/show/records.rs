@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use codex_agent_shared::choice::Choice;
-use codex_agent_shared::error::{Error, Result};
+use codex_agent_shared::error::Result;
 use codex_agent_shared::record::{Id, Status};
 use codex_agent_shared::terminal::{Look, columns, painted};
 use codex_agent_shared::text::{cell, harmless, tsv, width};
@@ -29,17 +29,11 @@ impl Only {
     pub fn parse(text: &str) -> Result<Only> {
         let mut only = Only::default();
         for word in text.split(',').map(str::trim) {
-            match Role::ALL.into_iter().find(|role| role.word() == word) {
-                Some(role) => only.roles.push(role),
-                None if word == "turn" => only.turns = true,
-                None if word == "session" => only.sessions = true,
-                None => {
-                    let roles: Vec<&str> = Role::ALL.iter().map(|role| role.word()).collect();
-                    return Err(Error::usage(format!(
-                        "invalid value '{text}': expected roles, turn or session, with commas between them"
-                    ))
-                    .hint(format!("roles: {}", roles.join(" "))));
-                }
+            match (Role::parse(word), word) {
+                (Some(role), _) => only.roles.push(role),
+                (None, "turn") => only.turns = true,
+                (None, "session") => only.sessions = true,
+                (None, _) => return Err(Role::list_error(text, "roles, turn or session,")),
             }
         }
         Ok(only)
