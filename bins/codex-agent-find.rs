@@ -14,9 +14,8 @@ use codex_agent_shared::query::{Archived, Filter, Needs, Query, Sort};
 use codex_agent_shared::record::{Field, Id, MergedRecord, RawRecord, Session};
 use codex_agent_shared::reference::{self, Input, Inputs};
 use codex_agent_shared::text::lowered;
-use codex_agent_shared::transcript::search::{
-    Case, Found, Pattern, Place, Search, Syntax, in_order, threads,
-};
+use codex_agent_shared::transcript::order::{Found, in_order};
+use codex_agent_shared::transcript::search::{Case, Pattern, Place, Search, Syntax};
 
 /// The arguments of this tool alone.
 #[derive(Default)]
@@ -332,7 +331,6 @@ impl<'a> Finder<'a> {
         let files = OnceLock::new();
         let is_ranked = self.args.common.selection.sort.is_none() && !self.args.own.last;
         in_order(
-            threads(),
             |add| {
                 let mut is_over = false;
                 let mut take = |session: &Session<'_>| {
@@ -344,12 +342,12 @@ impl<'a> Finder<'a> {
                     false => index.list(query, &mut take).map(drop),
                 }
             },
-            |_, session, _: &mut dyn FnMut((), usize) -> bool| {
+            |session, _: &mut dyn FnMut((), usize) -> bool| {
                 let files = files.get_or_init(|| Files::walk(&home));
                 let has = has_said(said, files, &session);
                 (session, has)
             },
-            |_, found| {
+            |found| {
                 let Found::End((session, has)) = found else { return Ok(true) };
                 if self.reports(has) {
                     self.add(session, None)?;

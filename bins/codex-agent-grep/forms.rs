@@ -69,22 +69,18 @@ impl Form {
         match self {
             Form::People(people) => people.add(session, hit),
             Form::Items(listing, context) => {
-                let lines = || {
-                    let lines: Vec<&str> = chosen(hit, *context).iter().map(|(line, _)| line.text).collect();
-                    lines.join("\n")
-                };
+                let lines: Vec<&str> = chosen(hit, *context).iter().map(|(line, _)| line.text).collect();
+                let lines = lines.join("\n");
                 let more = [
-                    ("title", session.label().to_owned()),
-                    ("cwd", session.cwd.as_deref().unwrap_or_default().to_owned()),
-                    ("line", lines()),
+                    ("title", session.label()),
+                    ("cwd", session.cwd.as_deref().unwrap_or_default()),
+                    ("line", &*lines),
                 ];
-                let more: Vec<(&str, &str)> =
-                    more.iter().map(|(name, text)| (*name, text.as_str())).collect();
                 let plain = || {
                     let item = &hit.item;
                     let at = item.at.map(|at| at.to_string()).unwrap_or_default();
                     let role = format!("{}{}", item.role.word(), if item.undone { " undone" } else { "" });
-                    vec![item.address.clone().unwrap_or_default(), at, role, lines()]
+                    vec![item.address.clone().unwrap_or_default(), at, role, lines.clone()]
                 };
                 listing.add(&MatchRecord::new(hit), &more, Rows { plain, table: |_| Vec::<Cell>::new() })
             }

@@ -225,6 +225,6 @@ fn search_of(args: &mut Args) -> Result<Search> {
     };
     let syntax = Syntax { is_literal: own.literal, is_word: own.word, case };
     let patterns = texts.iter().map(|text| Pattern::new(text, syntax)).collect::<Result<_>>()?;
-    let search = Search::new(patterns).needs_all(own.all_of).inverted(own.invert).inherited(own.inherited);
+    let search = Search::new(patterns).needs_all(own.all_of).inverted(own.invert);
     Ok(if own.roles.is_empty() { search } else { search.roles(&own.roles) })
 }

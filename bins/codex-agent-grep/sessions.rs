@@ -1,18 +1,19 @@
 //! The sessions that are searched, and the threads that search them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::ErrorKind;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use codex_agent_shared::codex::files::Files;
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, note, reason, warn};
 use codex_agent_shared::query::{Archived, Filter, Query};
-use codex_agent_shared::record::{Field, Session};
+use codex_agent_shared::record::{Field, Id, Session};
 use codex_agent_shared::reference;
 use codex_agent_shared::text::counted;
-use codex_agent_shared::transcript::search::{Found, Hit, Place, Search, in_order, threads};
+use codex_agent_shared::transcript::order::{Found, in_order};
+use codex_agent_shared::transcript::search::{Hit, Place, Search};
 use codex_agent_shared::transcript::{Item, Problem};
 
 use super::Args;
@@ -54,44 +55,33 @@ pub(super) fn search_all(args: &Args, search: &Search) -> Result<Exit> {
     let mut form = Form::new(args, &index)?;
     let home = index.home().path().to_owned();
     let files = OnceLock::new();
-    // The jobs are added and their results are taken on this thread, the one beside the other.
-    let sessions = std::cell::RefCell::new(Vec::new());
     let mut tally = Tally::new(args);
     let most = match (args.own.list, args.own.most) {
         (true, _) => 1,
         (false, most) => most.unwrap_or(usize::MAX),
     };
     let is_counted = args.own.list || args.own.count;
+    let mut count = 0;
     in_order(
-        threads(),
         |add| {
-            feed(args, &mut index, &form_fields(args)?, &mut |job| {
-                sessions.borrow_mut().push(Some((job.session.clone(), job.is_hidden)));
-                add(job)
+            feed(args, &mut index, &mut |job| {
+                count += 1;
+                add(Arc::new(job))
             })
         },
-        |_, job, give| {
+        |job: Arc<Job>, give| {
             let files = files.get_or_init(|| Files::walk(&home));
-            do_job(&job, search, files, most, is_counted || job.is_hidden, give)
+            let is_counted = is_counted || job.is_hidden;
+            let end = do_job(&job, search, files, most, is_counted, &mut |hit, size| {
+                give((Arc::clone(&job), hit), size)
+            });
+            (job, end)
         },
-        |number, found| match found {
-            Found::Result(hit, _) => {
-                let sessions = sessions.borrow();
-                let Some((session, _)) = sessions.get(number).and_then(Option::as_ref) else {
-                    return Ok(true);
-                };
-                tally.hit(session, &hit, &mut form)
-            }
-            Found::End(end) => {
-                let job = sessions.borrow_mut().get_mut(number).and_then(Option::take);
-                match job {
-                    Some((session, is_hidden)) => tally.end(&session, is_hidden, end, &mut form),
-                    None => Ok(true),
-                }
-            }
+        |found| match found {
+            Found::Result((job, hit), _) => tally.hit(&job.session, &hit, &mut form),
+            Found::End((job, end)) => tally.end(&job.session, job.is_hidden, end, &mut form),
         },
     )?;
-    let count = sessions.borrow().len();
     form.finish()?;
     tally.finish(args, &mut index, count)
 }
@@ -116,68 +106,86 @@ fn form_fields(args: &Args) -> Result<Vec<Field>> {
     Ok(fields)
 }
 
-/// Passes the sessions on, first those that are shown.
-fn feed(args: &Args, index: &mut Index, fields: &[Field], add: &mut dyn FnMut(Job) -> bool) -> Result<()> {
-    let mut seen = HashSet::new();
-    if !args.operands.is_empty() {
-        if args.common.selection.is_given() {
-            return Err(Error::usage("filters of sessions cannot be combined with REF"));
-        }
-        let (mut named, mut turns) = (Vec::new(), Vec::new());
-        for operand in args.operands.iter().filter(|operand| *operand != "-") {
-            let (session, turn, _) = reference::resolve_address(index, operand)?;
-            named.push(session);
-            turns.push(turn);
-        }
-        if args.operands.iter().any(|operand| operand == "-") {
-            reference::each_of_stdin(|_| None, &mut |text| {
-                named.push(reference::resolve_address(index, text)?.0);
-                Ok(())
-            })?;
-        }
-        // Rows of matches name a session several times.
-        turns.resize(named.len(), None);
-        let mut jobs: Vec<(Session<'static>, Option<String>)> = named.iter().cloned().zip(turns).collect();
-        jobs.retain(|(session, turn)| session.id.is_none_or(|id| seen.insert((id, turn.clone()))));
-        for (session, turn) in jobs {
-            let inherits = !has_ancestor(index, &session, &named)?;
-            // A reference that was resolved has not all fields.
-            let filter = Filter {
-                ids: session.id.map(|id| vec![id]),
-                archived: Archived::With,
-                subagents: true,
-                ..Filter::default()
-            };
-            let mut complete = None;
-            let query = Query { filter, fields: fields.to_vec(), full: args.common.full, ..Query::default() };
-            index.list(&query, &mut |found| {
-                complete = Some(found.clone().into_owned());
-                Ok(())
-            })?;
-            let session = complete.unwrap_or(session);
-            if !add(Job { session, is_hidden: false, inherits, turn }) {
-                break;
-            }
-        }
-        return Ok(());
+/// Passes the sessions on: those of REF, or those that the filters select, first those that are shown.
+fn feed(args: &Args, index: &mut Index, add: &mut dyn FnMut(Job) -> bool) -> Result<()> {
+    let fields = form_fields(args)?;
+    match args.operands.is_empty() {
+        true => feed_selected(args, index, fields, add),
+        false => feed_named(args, index, fields, add),
     }
+}
+
+fn feed_named(
+    args: &Args,
+    index: &mut Index,
+    fields: Vec<Field>,
+    add: &mut dyn FnMut(Job) -> bool,
+) -> Result<()> {
+    if args.common.selection.is_given() {
+        return Err(Error::usage("filters of sessions cannot be combined with REF"));
+    }
+    let mut named = Vec::new();
+    for operand in args.operands.iter().filter(|operand| *operand != "-") {
+        let (session, turn, _) = reference::resolve_address(index, operand)?;
+        named.push((session, turn));
+    }
+    if args.operands.iter().any(|operand| operand == "-") {
+        reference::each_of_stdin(|_| None, &mut |text| {
+            named.push((reference::resolve_address(index, text)?.0, None));
+            Ok(())
+        })?;
+    }
+    // Rows of matches name a session several times.
+    let mut seen = HashSet::new();
+    named.retain(|(session, turn)| session.id.is_none_or(|id| seen.insert((id, turn.clone()))));
+    let ids: BTreeSet<Id> = named.iter().filter_map(|(session, _)| session.id).collect();
+    // A reference that was resolved has not all fields.
+    let filter = Filter {
+        ids: Some(ids.iter().copied().collect()),
+        archived: Archived::With,
+        subagents: true,
+        ..Filter::default()
+    };
+    let mut complete = HashMap::new();
+    let query = Query { filter, fields, full: args.common.full, ..Query::default() };
+    index.list(&query, &mut |session| {
+        complete.extend(session.id.map(|id| (id, session.clone().into_owned())));
+        Ok(())
+    })?;
+    for (session, turn) in named {
+        let inherits = args.own.inherited || !has_ancestor(index, &session, &ids)?;
+        let session = session.id.and_then(|id| complete.get(&id).cloned()).unwrap_or(session);
+        if !add(Job { session, is_hidden: false, inherits, turn }) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn feed_selected(
+    args: &Args,
+    index: &mut Index,
+    fields: Vec<Field>,
+    add: &mut dyn FnMut(Job) -> bool,
+) -> Result<()> {
     let shown = args.common.selection.filter(index)?;
     let hidden = Filter {
         subagents: true,
         archived: if shown.archived == Archived::No { Archived::With } else { shown.archived },
         ..shown.clone()
     };
+    let mut seen = HashSet::new();
     let mut is_over = false;
     let all = shown.subagents && shown.archived == hidden.archived;
     for (filter, is_hidden) in [(shown, false), (hidden, true)] {
         if is_over || (is_hidden && all) {
             continue;
         }
-        let query = Query { filter, fields: fields.to_vec(), full: args.common.full, ..Query::default() };
+        let query = Query { filter, fields: fields.clone(), full: args.common.full, ..Query::default() };
         index.list(&query, &mut |session| {
-            if !is_over && session.id.is_some_and(|id| seen.insert((id, None))) {
+            if !is_over && session.id.is_some_and(|id| seen.insert(id)) {
                 let session = session.clone().into_owned();
-                is_over = !add(Job { session, is_hidden, inherits: false, turn: None });
+                is_over = !add(Job { session, is_hidden, inherits: args.own.inherited, turn: None });
             }
             Ok(())
         })?;
@@ -186,12 +194,13 @@ fn feed(args: &Args, index: &mut Index, fields: &[Field], add: &mut dyn FnMut(Jo
 }
 
 /// Whether a session continues another one of these.
-fn has_ancestor(index: &mut Index, session: &Session<'_>, all: &[Session<'static>]) -> Result<bool> {
-    let mut parent = reference::parent_of(session);
+fn has_ancestor(index: &mut Index, session: &Session<'_>, all: &BTreeSet<Id>) -> Result<bool> {
+    // A session alone has none, and its rollout need not be read for that.
+    let mut parent = if all.len() > 1 { reference::parent_of(session) } else { None };
     // A chain of forks is short, but a damaged home may have a circular one.
     for _ in 0..64 {
         let Some(id) = parent else { break };
-        if all.iter().any(|one| one.id == Some(id)) {
+        if all.contains(&id) {
             return Ok(true);
         }
         parent = index.get(id)?.and_then(|session| reference::parent_of(&session));

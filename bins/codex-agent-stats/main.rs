@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli;
@@ -17,6 +15,7 @@ use codex_agent_shared::query::{Archived, Query};
 use codex_agent_shared::record::{Field, Id, Session};
 use codex_agent_shared::reference;
 use codex_agent_shared::text::counted;
+use codex_agent_shared::transcript::order::{Found, in_order};
 use codex_agent_shared::transcript::stats::{By, Place, Stats};
 use codex_agent_shared::transcript::{Options, Reader, Record};
 
@@ -130,7 +129,7 @@ fn run(mut args: Args) -> Result<Exit> {
     let sessions = find_sessions(&args, &mut index)?;
     let places = Places::read(&args, &mut index, &sessions)?;
     let empty = Stats::new(args.own.by.clone(), since, until);
-    let (stats, failed) = count_all(&sessions, index.files(), &places, &empty, args.own.kept);
+    let (stats, failed) = count_all(&sessions, index.files(), &places, &empty, args.own.kept)?;
     if stats.sums.is_empty() {
         note(format_args!("nothing to count in {}", counted(sessions.len(), "session")));
     }
@@ -157,15 +156,10 @@ fn find_sessions(args: &Args, index: &mut Index) -> Result<Vec<Session<'static>>
     if args.common.selection.has_place() {
         return Err(Error::usage("filters of sessions cannot be combined with REF"));
     }
-    for operand in args.operands.iter().filter(|operand| *operand != "-") {
-        sessions.push(reference::resolve(index, operand)?);
-    }
-    if args.operands.iter().any(|operand| operand == "-") {
-        reference::each_of_stdin(|_| None, &mut |text| {
-            sessions.push(reference::resolve(index, text)?);
-            Ok(())
-        })?;
-    }
+    reference::each_operand(&args.operands, |_| None, &mut |text| {
+        sessions.push(reference::resolve(index, text)?);
+        Ok(())
+    })?;
     let mut seen = std::collections::HashSet::new();
     sessions.retain(|session| seen.insert(session.id));
     Ok(sessions)
@@ -216,39 +210,34 @@ impl Places {
     }
 }
 
-/// Counts the sessions, on two threads; a rollout that cannot be read is reported. Returns whether there is such one.
+/// Counts the sessions; a rollout that cannot be read is reported. Returns whether there is such one.
 fn count_all(
     sessions: &[Session<'static>],
     files: &Files,
     places: &Places,
     empty: &Stats,
     kept: bool,
-) -> (Stats, bool) {
-    let (next, all) = (AtomicUsize::new(0), Mutex::new((empty.clone(), false)));
-    let work = || {
-        let (mut own, mut failed) = (empty.clone(), false);
-        while let Some(session) = sessions.get(next.fetch_add(1, Ordering::Relaxed)) {
-            match count(session, files, places, empty, kept) {
-                Ok(stats) => own.add_session(stats),
-                Err(error) => {
+) -> Result<(Stats, bool)> {
+    let (mut all, mut failed) = (empty.clone(), false);
+    in_order(
+        |add| {
+            sessions.iter().all(add);
+            Ok(())
+        },
+        |session, _: &mut dyn FnMut((), usize) -> bool| count(session, files, places, empty, kept),
+        |found| {
+            match found {
+                Found::End(Ok(stats)) => all.add_session(stats),
+                Found::End(Err(error)) => {
                     warn(error.message());
                     failed = true;
                 }
+                Found::Result((), _) => {}
             }
-        }
-        if let Ok(mut all) = all.lock() {
-            for (key, sums) in own.sums {
-                all.0.sums.entry(key).or_default().add(&sums);
-            }
-            all.1 |= failed;
-        }
-    };
-    std::thread::scope(|scope| {
-        let other = (sessions.len() > 1).then(|| scope.spawn(work));
-        work();
-        other.map(|other| other.join())
-    });
-    all.into_inner().unwrap_or_else(|error| error.into_inner())
+            Ok(true)
+        },
+    )?;
+    Ok((all, failed))
 }
 
 /// The sums of one session.

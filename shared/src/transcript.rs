@@ -29,6 +29,7 @@
 //! | 0 | `event` | the records of events of a session |
 //! | 0 | `record` | the records `item` and `turn` |
 //! | 0 | `lines` | lines in bounded memory |
+//! | 0 | [`order`] | work on several threads, whose results are in order |
 //! | 1 | [`stats`] | sums over turns |
 //! | 1 | `parse` | commands, patches, outputs |
 //! | 1 | `prose` | items in words |
@@ -54,6 +55,7 @@ mod items;
 mod lines;
 mod live;
 mod machine;
+pub mod order;
 mod parse;
 #[doc(hidden)]
 pub mod prose;

@@ -13,11 +13,6 @@ const SENT: usize = 64;
 /// The greatest number of threads: more of them wait for the memory.
 const THREADS: usize = 8;
 
-/// The number of threads for searching files.
-pub fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(THREADS)
-}
-
 /// A result of a job, or the end of the job.
 pub enum Found<R, E> {
     /// A result, and its size in memory.
@@ -64,16 +59,26 @@ impl<J> Shared<J> {
 /// Adds jobs while others are done; `false` if no further one is needed.
 type Add<'a, J> = &'a mut dyn FnMut(J) -> bool;
 
-/// Does jobs on `threads` threads, and passes the results on in the order of the jobs, on the thread of the caller.
+/// Does jobs on as many threads as there are processors, and passes the results on in the order of the jobs, on the thread
+/// of the caller.
 ///
 /// `feed` adds the jobs; the results so far are passed on while it does. `work` does a job, and gives each result to its
-/// last argument, which returns `false` if no further one is needed. `take` is given the number of the job and a result or
-/// the end; it returns `false` to end all.
+/// last argument, which returns `false` if no further one is needed. `take` is given each result and the end of each job;
+/// it returns `false` to end all.
 pub fn in_order<J: Send, R: Send, E: Send, F>(
+    feed: impl FnOnce(Add<'_, J>) -> Result<(), F>,
+    work: impl Fn(J, &mut dyn FnMut(R, usize) -> bool) -> E + Sync,
+    take: impl FnMut(Found<R, E>) -> Result<bool, F>,
+) -> Result<(), F> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
+    in_order_on(threads, feed, work, take)
+}
+
+fn in_order_on<J: Send, R: Send, E: Send, F>(
     threads: usize,
     feed: impl FnOnce(Add<'_, J>) -> Result<(), F>,
-    work: impl Fn(usize, J, &mut dyn FnMut(R, usize) -> bool) -> E + Sync,
-    mut take: impl FnMut(usize, Found<R, E>) -> Result<bool, F>,
+    work: impl Fn(J, &mut dyn FnMut(R, usize) -> bool) -> E + Sync,
+    mut take: impl FnMut(Found<R, E>) -> Result<bool, F>,
 ) -> Result<(), F> {
     let shared = Shared {
         state: Mutex::new(State { jobs: Vec::new(), next: 0, is_complete: false }),
@@ -113,7 +118,7 @@ pub fn in_order<J: Send, R: Send, E: Send, F>(
 fn do_jobs<J, R, E>(
     shared: &Shared<J>,
     sender: &SyncSender<(usize, Found<R, E>)>,
-    work: &impl Fn(usize, J, &mut dyn FnMut(R, usize) -> bool) -> E,
+    work: &impl Fn(J, &mut dyn FnMut(R, usize) -> bool) -> E,
 ) {
     loop {
         let (number, job) = {
@@ -133,7 +138,7 @@ fn do_jobs<J, R, E>(
                 state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
         };
-        let end = work(number, job, &mut |result, size| {
+        let end = work(job, &mut |result, size| {
             let must_wait = || {
                 shared.held.load(Ordering::SeqCst) > HELD
                     && shared.head.load(Ordering::SeqCst) < number
@@ -165,7 +170,7 @@ struct Order<'o, J, R, E, T> {
     take: &'o mut T,
 }
 
-impl<J, R, E, F, T: FnMut(usize, Found<R, E>) -> Result<bool, F>> Order<'_, J, R, E, T> {
+impl<J, R, E, F, T: FnMut(Found<R, E>) -> Result<bool, F>> Order<'_, J, R, E, T> {
     fn receive_available(&mut self, receiver: &Receiver<(usize, Found<R, E>)>) -> Result<(), F> {
         loop {
             match receiver.try_recv() {
@@ -188,7 +193,7 @@ impl<J, R, E, F, T: FnMut(usize, Found<R, E>) -> Result<bool, F>> Order<'_, J, R
             self.waiting.entry(number).or_default().push(found);
             return Ok(());
         }
-        let mut is_end = self.pass(number, found)?;
+        let mut is_end = self.pass(found)?;
         while is_end {
             let head = self.shared.head.fetch_add(1, Ordering::SeqCst) + 1;
             if self.shared.waiting.load(Ordering::SeqCst) > 0 {
@@ -196,14 +201,14 @@ impl<J, R, E, F, T: FnMut(usize, Found<R, E>) -> Result<bool, F>> Order<'_, J, R
             }
             is_end = false;
             for found in self.waiting.remove(&head).unwrap_or_default() {
-                is_end = self.pass(head, found)?;
+                is_end = self.pass(found)?;
             }
         }
         Ok(())
     }
 
     /// Passes a result on; returns whether it was the end of its job.
-    fn pass(&mut self, number: usize, found: Found<R, E>) -> Result<bool, F> {
+    fn pass(&mut self, found: Found<R, E>) -> Result<bool, F> {
         if self.shared.is_over.load(Ordering::SeqCst) {
             return Ok(false);
         }
@@ -214,7 +219,7 @@ impl<J, R, E, F, T: FnMut(usize, Found<R, E>) -> Result<bool, F>> Order<'_, J, R
             }
             Found::End(_) => true,
         };
-        if !(self.take)(number, found)? {
+        if !(self.take)(found)? {
             self.shared.stop();
         }
         Ok(is_end)
@@ -229,7 +234,7 @@ mod tests {
     fn results_are_in_the_order_of_the_jobs() {
         for threads in [1, 2, 5] {
             let mut seen = Vec::new();
-            let done: Result<(), ()> = in_order(
+            let done: Result<(), ()> = in_order_on(
                 threads,
                 |add| {
                     (0..500).for_each(|job| {
@@ -237,23 +242,22 @@ mod tests {
                     });
                     Ok(())
                 },
-                |number, job: usize, give| {
-                    assert_eq!(number, job);
+                |job: usize, give| {
                     // Results of some jobs are greater than what is held.
                     (0..job % 4).all(|at| give((job, at), if job.is_multiple_of(7) { HELD } else { 1 }));
                     job
                 },
-                |number, found| {
+                |found| {
                     seen.push(match found {
-                        Found::Result((job, at), _) => (number, job, at),
-                        Found::End(job) => (number, job, 9),
+                        Found::Result((job, at), _) => (job, at),
+                        Found::End(job) => (job, 9),
                     });
                     Ok(true)
                 },
             );
             assert!(done.is_ok());
             let expected: Vec<_> =
-                (0..500).flat_map(|job| (0..job % 4).chain([9]).map(move |at| (job, job, at))).collect();
+                (0..500).flat_map(|job| (0..job % 4).chain([9]).map(move |at| (job, at))).collect();
             assert_eq!(seen, expected);
         }
     }
@@ -262,16 +266,16 @@ mod tests {
     fn an_end_or_an_error_stops_all_threads() {
         for stop in [3, 40] {
             let mut seen = 0;
-            let done = in_order(
+            let done = in_order_on(
                 3,
                 |add| {
                     while add(()) {}
                     Ok(())
                 },
-                |_, (), give| {
+                |(), give| {
                     while give((), 1 << 20) {}
                 },
-                |_, _| {
+                |_| {
                     seen += 1;
                     if seen == 41 { Err("failed") } else { Ok(seen < stop || stop == 40) }
                 },

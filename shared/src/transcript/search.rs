@@ -9,7 +9,8 @@
 //! steps, of a question its answers. A match may span lines of it. A text that Codex wrote in several parts is found by
 //! words of each part.
 //!
-//! [`in_order`] searches many sessions on several threads, and passes what is found on in the order of the sessions.
+//! [`in_order`](super::order::in_order) searches many sessions on several threads, and passes the matches on in the order of the
+//! sessions.
 //!
 //! A module imports only from layers above its own.
 //!
@@ -19,13 +20,11 @@
 //! | 0 | `pattern` | regular expressions and literal texts |
 //! | 0 | `prefilter` | the bytes that a matching line must have |
 //! | 1 | `scan` | lines that may match, in the bytes of a file |
-//! | 1 | `order` | work on several threads |
 
 mod kinds;
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // Tests write what Codex would.
 mod oracle;
-mod order;
 mod pattern;
 mod prefilter;
 mod scan;
@@ -47,7 +46,6 @@ use kinds::{MESSAGES, PIECES, Roles};
 use prefilter::{Prefilter, Texts};
 use scan::Scan;
 
-pub use order::{Found, in_order, threads};
 pub use pattern::{Case, Pattern, Syntax};
 
 thread_local! {
@@ -61,8 +59,6 @@ pub struct Search {
     roles: Roles,
     needs_all: bool,
     is_inverted: bool,
-    /// Whether inherited turns are searched everywhere.
-    inherited: bool,
     /// The prefilter of each pattern; `None` in it if every line may match.
     prefilters: Vec<Option<Prefilter>>,
 }
@@ -87,22 +83,15 @@ pub struct Hit {
     pub item: Item,
     /// The text that was searched.
     pub text: String,
-    /// The matches in the text, in bytes. None if items without a match are searched for.
+    /// The matches in the text, in bytes, sorted. None if items without a match are searched for.
     pub spans: Vec<Range<usize>>,
 }
 
 impl Search {
     /// A search for items that one of the patterns matches, in messages of the user and the model.
     pub fn new(patterns: Vec<Pattern>) -> Search {
-        Search {
-            patterns,
-            roles: MESSAGES,
-            needs_all: false,
-            is_inverted: false,
-            inherited: false,
-            prefilters: Vec::new(),
-        }
-        .prepared()
+        Search { patterns, roles: MESSAGES, needs_all: false, is_inverted: false, prefilters: Vec::new() }
+            .prepared()
     }
 
     /// Searches items of these roles.
@@ -118,11 +107,6 @@ impl Search {
     /// Items match that no pattern matches.
     pub fn inverted(self, is_inverted: bool) -> Search {
         Search { is_inverted, ..self }
-    }
-
-    /// Searches inherited turns too.
-    pub fn inherited(self, inherited: bool) -> Search {
-        Search { inherited, ..self }
     }
 
     fn prepared(mut self) -> Search {
@@ -161,16 +145,15 @@ impl Search {
 
     /// Passes on all items that are searched, if one of them may match.
     fn visit(&self, place: &Place<'_>, each: &mut dyn FnMut(Item) -> bool) -> io::Result<Vec<Problem>> {
-        let inherits = place.inherits || self.inherited;
         // The files that a fork continues are read by the transcript alone.
-        let may_match = inherits
+        let may_match = place.inherits
             || BUFFER.with_borrow_mut(|buffer| self.may_match(place.files, place.session, buffer))?;
         if !may_match {
             return Ok(Vec::new());
         }
         if self.needs_all {
             let mut missing: Vec<&Pattern> = self.patterns.iter().collect();
-            let problems = self.read(place, inherits, &mut |item| {
+            let problems = self.read(place, &mut |item| {
                 if let Some(text) = searched(&item) {
                     missing.retain(|pattern| !pattern.is_match(&text));
                 }
@@ -180,21 +163,16 @@ impl Search {
                 return Ok(problems);
             }
         }
-        self.read(place, inherits, each)
+        self.read(place, each)
     }
 
-    fn read(
-        &self,
-        place: &Place<'_>,
-        inherits: bool,
-        each: &mut dyn FnMut(Item) -> bool,
-    ) -> io::Result<Vec<Problem>> {
-        let options = Options { undone: true, copied: inherits, live: false };
+    fn read(&self, place: &Place<'_>, each: &mut dyn FnMut(Item) -> bool) -> io::Result<Vec<Problem>> {
+        let options = Options { undone: true, copied: place.inherits, live: false };
         let mut reader = Reader::of_session(place.files, place.session, place.named, options)?;
         while let Some(record) = reader.next_record()? {
             if let Record::Item(item) = record
                 && self.roles.has(item.role)
-                && (inherits || !item.inherited)
+                && (place.inherits || !item.inherited)
                 && !each(item)
             {
                 break;
@@ -208,32 +186,14 @@ impl Search {
         if self.is_inverted {
             return Ok(true);
         }
-        let scans: Vec<Scan<'_>> = match (&self.patterns[..], &self.prefilters[..]) {
-            (patterns, prefilters) if self.needs_all => {
-                let each = patterns.chunks(1).zip(prefilters);
-                each.map(|(patterns, one)| self.scan(patterns, one.as_ref())).collect()
-            }
-            (patterns, [one]) => vec![self.scan(patterns, one.as_ref())],
-            (patterns, prefilters) => {
-                // A session needs a match of any of them.
-                for (patterns, one) in patterns.chunks(1).zip(prefilters) {
-                    if self.is_in_files(&self.scan(patterns, one.as_ref()), files, session, buffer)? {
-                        return Ok(true);
-                    }
-                }
-                return Ok(false);
-            }
-        };
-        for scan in &scans {
-            if !self.is_in_files(scan, files, session, buffer)? {
-                return Ok(false);
+        for (patterns, prefilter) in self.patterns.chunks(1).zip(&self.prefilters) {
+            let scan = Scan { prefilter: prefilter.as_ref(), patterns, roles: self.roles };
+            // A session needs a match of each pattern, or of any of them.
+            if self.is_in_files(&scan, files, session, buffer)? != self.needs_all {
+                return Ok(!self.needs_all);
             }
         }
-        Ok(true)
-    }
-
-    fn scan<'s>(&'s self, patterns: &'s [Pattern], prefilter: Option<&'s Prefilter>) -> Scan<'s> {
-        Scan { prefilter, patterns, roles: self.roles }
+        Ok(self.needs_all)
     }
 
     fn is_in_files(
@@ -276,7 +236,7 @@ fn merge(spans: &mut Vec<Range<usize>>) {
 }
 
 /// The text of an item that is searched; `None` if it has none.
-pub fn searched(item: &Item) -> Option<Cow<'_, str>> {
+fn searched(item: &Item) -> Option<Cow<'_, str>> {
     let text = item.text.as_deref();
     let mut more: Vec<&str> = Vec::new();
     match &item.detail {
@@ -337,14 +297,11 @@ impl<'h> MatchRecord<'h> {
     pub fn new(hit: &'h Hit) -> MatchRecord<'h> {
         let item = &hit.item;
         let mut places = Characters { text: &hit.text, at: 0, count: 0 };
-        let mut spans = Vec::new();
-        let mut sorted = hit.spans.clone();
-        sorted.sort_by_key(|span| span.start);
-        for span in &sorted {
+        let spans = hit.spans.iter().map(|span| {
             let start = places.count_to(span.start);
-            let length = hit.text[span.clone()].chars().count() as u64;
-            spans.push((start, start + length));
-        }
+            (start, start + hit.text[span.clone()].chars().count() as u64)
+        });
+        let spans = spans.collect();
         MatchRecord {
             kind: "match",
             session: item.session,
