@@ -79,7 +79,6 @@ pub type Emit<'e> = &'e mut dyn FnMut(&Record) -> Result<()>;
 
 /// The followed sessions, each with the position up to which it was read.
 pub struct Watch {
-    home: Home,
     sessions: Vec<Followed>,
     /// The index of each session in `sessions`.
     places_of: HashMap<Id, usize>,
@@ -138,15 +137,14 @@ impl Watch {
         Watch {
             places: WatchedDirectories::new(home.path()),
             tools: Tools {
-                home: home.clone(),
                 since,
                 files: Files::walk(home.path()),
+                home,
                 open: Vec::new(),
                 holders: Holders::default(),
                 held_at: None,
                 warnings: 0,
             },
-            home,
             sessions: Vec::new(),
             places_of: HashMap::new(),
             walked: None,
@@ -248,7 +246,7 @@ impl Watch {
         }
         let is_gone = |session: &Followed| session.gone.is_some_and(|gone| now.duration_since(gone) >= GONE);
         let may_walk = self.walked.is_none_or(|walked| now.duration_since(walked) >= WALK);
-        if may_walk && self.sessions.iter().any(is_gone) && self.home.exists() {
+        if may_walk && self.sessions.iter().any(is_gone) && self.tools.home.exists() {
             self.walked = Some(now);
             self.find_gone(&is_gone, emit)?;
         }

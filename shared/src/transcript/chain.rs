@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::lines::{BoundedLines, Found};
@@ -177,7 +176,7 @@ pub(super) fn of_session(
 ) -> io::Result<Vec<Source>> {
     let mut chain: Vec<(&RolloutFile, Source)> = Vec::new();
     let mut seen = BTreeSet::new();
-    let (mut file, mut end, mut end_ordinal) = (live, u64::MAX, None);
+    let (mut file, mut kept): (&RolloutFile, Option<Base>) = (live, None);
     loop {
         let found = match head(&file.path) {
             Ok(found) => found,
@@ -189,10 +188,7 @@ pub(super) fn of_session(
             }
         };
         seen.insert(&file.path);
-        // An offset that is not behind a newline is one of a file that has been written anew: the ordinal counts.
-        if end != u64::MAX && end_ordinal.is_some() && !is_behind_newline(file, end) {
-            end = u64::MAX;
-        }
+        let (end, end_ordinal) = kept.map_or((u64::MAX, None), |base| base.bounds(&file.path));
         let inherited = file.id != session;
         let part = Part { inherited, undone: false };
         chain.push((
@@ -201,7 +197,7 @@ pub(super) fn of_session(
                 path: file.path.clone(),
                 start: 0,
                 end,
-                end_ordinal: end_ordinal.filter(|_| end == u64::MAX),
+                end_ordinal,
                 part,
                 is_rest: false,
                 may_roll_back: found.may_roll_back,
@@ -216,7 +212,7 @@ pub(super) fn of_session(
             problems.push(Problem::CircularBase { path: next.path.clone() });
             break;
         }
-        (file, end, end_ordinal) = (next, base.end.unwrap_or(u64::MAX), base.end_ordinal);
+        (file, kept) = (next, Some(base));
     }
     chain.reverse();
     if undone {
@@ -266,13 +262,4 @@ fn with_undone<'f>(
         all.extend(rest.map(|rest| (file, rest)));
     }
     all
-}
-
-fn is_behind_newline(file: &RolloutFile, offset: u64) -> bool {
-    if file.name().compressed || offset == 0 {
-        return true;
-    }
-    let mut byte = [0];
-    let read = File::open(&file.path).and_then(|file| file.read_exact_at(&mut byte, offset - 1));
-    read.is_ok() && byte == *b"\n"
 }

@@ -1,11 +1,14 @@
 //! The first line of a rollout: `session_meta`.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::path::Path;
 
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::{is_compressed, read_at};
 use crate::record::{Git, Id, Subagent};
 use crate::time::Timestamp;
 
@@ -52,6 +55,24 @@ pub struct Base {
     pub end: Option<u64>,
     /// The ordinal of the first line behind the part.
     pub end_ordinal: Option<u64>,
+}
+
+impl Base {
+    /// The offset at which the part ends in this file, and otherwise the ordinal of the first line behind it. An offset that
+    /// is not behind a newline is one of a file that has been written anew: the ordinal counts.
+    pub fn bounds(&self, path: &Path) -> (u64, Option<u64>) {
+        let offset = self.end.filter(|end| self.end_ordinal.is_none() || is_behind_newline(path, *end));
+        (offset.unwrap_or(u64::MAX), self.end_ordinal.filter(|_| offset.is_none()))
+    }
+}
+
+fn is_behind_newline(path: &Path, offset: u64) -> bool {
+    if is_compressed(path) || offset == 0 {
+        return true;
+    }
+    let mut last = [0];
+    let read = File::open(path).and_then(|file| read_at(&file, &mut last, offset - 1));
+    read.is_ok_and(|got| got == 1) && last == *b"\n"
 }
 
 impl Meta {

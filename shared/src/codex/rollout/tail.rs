@@ -85,15 +85,7 @@ pub fn tail(path: &Path, with_ending: bool) -> io::Result<Tail> {
 
 /// How the last turn ended of the part of a rollout that another one continues.
 pub fn ending_of_base(path: &Path, base: &Base) -> io::Result<Option<Ending>> {
-    let mut end = base.end.unwrap_or(u64::MAX);
-    // An offset that is not behind a newline is one of a file that has been written anew: the ordinal counts.
-    if base.end_ordinal.is_some() && end > 0 && !is_compressed(path) {
-        let mut last = [0];
-        if read_at(&File::open(path)?, &mut last, end.saturating_sub(1))? == 0 || last != *b"\n" {
-            end = u64::MAX;
-        }
-    }
-    let end_ordinal = base.end_ordinal.filter(|_| end == u64::MAX);
+    let (end, end_ordinal) = base.bounds(path);
     let mut reader = TailReader { with_ending: true, end_ordinal, ..TailReader::default() };
     let from_start = lines_before(path, end, &mut |line| reader.add(line))?;
     Ok(reader.finish(from_start).ending)
