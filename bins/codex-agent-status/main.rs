@@ -90,11 +90,7 @@ fn run(args: Args) -> Result<Exit> {
         output.flush()?;
         return Ok(exit);
     }
-    for limit in &seen {
-        if args.common.json {
-            output.record(limit)?;
-        }
-    }
+    seen.iter().try_for_each(|limit| output.record(limit))?;
     for item in items {
         if args.common.json {
             match &item {
