@@ -66,20 +66,20 @@ fn commands() -> [Command<Args>; 8] {
         Command::verb("get", "print one setting", get)
             .operands("KEY", &[Completes::Settings, Completes::Nothing])
             .details(&[
-                "KEY is the key of a setting, such as codex.home, or alias.NAME for the alias NAME. Only the value is printed; with --json, the record of the setting is printed.",
+                "KEY is the key of a setting, such as codex.home, alias.NAME for the alias NAME, or a key of a host, such as host.NAME.via. Only the value is printed; with --json, the record of the setting is printed.",
             ])
             .flags("Options", setting_flags()),
         Command::verb("set", "set one setting in config.toml", set)
             .operands("KEY VALUE", &[Completes::Settings, Completes::Nothing])
             .details(&[
-                "KEY is the key of a setting, such as runs.keep, or alias.NAME for the alias NAME. VALUE is checked as when config.toml is read. If config.toml does not exist, it is created. Comments, order and blank lines of config.toml are kept, and the file is replaced atomically; a symbolic link is kept, and its target is replaced. A config.toml that cannot be parsed is not changed.",
+                "KEY is the key of a setting, such as runs.keep, alias.NAME for the alias NAME, or a key of a host, such as host.NAME.via or host.NAME.paths./work. VALUE is checked as when config.toml is read. If config.toml does not exist, it is created. Comments, order and blank lines of config.toml are kept, and the file is replaced atomically; a symbolic link is kept, and its target is replaced. A config.toml that cannot be parsed is not changed.",
                 "A flag or an environment variable that overrides the setting is reported.",
             ])
             .flags("Options", [flags::json("print the record of the setting")]),
         Command::verb("unset", "remove one setting from config.toml", unset)
             .operands("KEY", &[Completes::Settings, Completes::Nothing])
             .details(&[
-                "KEY is the key of a setting, or alias.NAME. The setting has its default again, unless a flag or an environment variable sets it. The comments above it are kept.",
+                "KEY is the key of a setting, alias.NAME, or a key of a host. The setting has its default again, unless a flag or an environment variable sets it. The comments above it are kept.",
             ])
             .flags("Options", [flags::json("print the record of the setting")]),
         Command::verb("path", "print the path of config.toml", path),
@@ -145,7 +145,8 @@ fn description() -> Vec<String> {
         paragraphs.push(format!("{key}: {about}. Value: {takes} [default: {default}].{beaten} {more}"));
     }
     paragraphs.push("The table alias defines aliases, which are short names for a tool with arguments. The value of an alias is a string that is split into words as by a shell, or an array of strings. If the string begins with '!', the rest of the string is a shell command, to which the arguments of the alias are appended. A tool overrides an alias of the same name. An alias may refer to another alias.".to_owned());
-    paragraphs.push("    [codex]\n    home = \"~/work/codex\"\n    [runs]\n    keep = \"90d\"\n    [alias]\n    today = \"ls --since 1d\"\n    mine = [\"ls\", \"--under\", \"/home/me/my projects\"]\n    fz = \"!codex-agent ls | fzf -d '\\\\t' --with-nth 4,3 | codex-agent resume -\"".to_owned());
+    paragraphs.push("Each table host.NAME describes a host: another machine, or another Codex home of this machine. host.NAME.via is the command that runs a command on the host, a string or an array of strings as for an alias [default: ssh, with options that let it never ask and notice a lost connection]; ssh gives the words of host.NAME.command to the shell of the host. host.NAME.command is the command codex-agent of the host [default: codex-agent]. host.NAME.max_concurrent is the number of concurrent jobs on the host. The table host.NAME.paths has directories of this machine, each with the directory of the host that has the same files.".to_owned());
+    paragraphs.push("    [codex]\n    home = \"~/work/codex\"\n    [runs]\n    keep = \"90d\"\n    [alias]\n    today = \"ls --since 1d\"\n    mine = [\"ls\", \"--under\", \"/home/me/my projects\"]\n    fz = \"!codex-agent ls | fzf -d '\\\\t' --with-nth 4,3 | codex-agent resume -\"\n    [host.gpu]\n    command = \"~/.cargo/bin/codex-agent\"\n    [host.gpu.paths]\n    \"/home/me/work\" = \"/data/me/work\"\n    [host.second]\n    via = [\"env\", \"CODEX_HOME=/home/me/.codex-2\"]".to_owned());
     paragraphs
 }
 
@@ -230,6 +231,8 @@ fn rows(args: &Args, config: &Config) -> Vec<SettingRecord> {
         let row = SettingRecord::new(key, about, source, config);
         rows.push(with_path(row, found.as_ref().map(|(path, _)| path.as_path()), None));
     }
+    let keys = config.hosts().iter().flat_map(|host| &host.set);
+    rows.extend(keys.map(|key| SettingRecord::of_host(key, config)));
     rows
 }
 
@@ -251,7 +254,7 @@ fn list(args: Args) -> Result<Exit> {
     let aliases: Vec<_> = config.aliases().iter().map(|alias| (alias, shadow(alias))).collect();
     let mut listing = Listing::new(shape, table());
     for row in &rows {
-        let cells = [row.key.to_owned(), row.text(), row.source.to_owned(), row.origin()];
+        let cells = [row.key.to_string(), row.text(), row.source.to_owned(), row.origin()];
         let plain = || cells.to_vec();
         listing.add(row, &[("value", &cells[1])], Rows { plain, table: |_| table_row(&cells) })?;
     }
@@ -312,7 +315,7 @@ fn get(args: Args) -> Result<Exit> {
     let rows = rows(&args, config);
     let mut output = Output::stdout();
     let mut exit = Exit::Done;
-    if let Some(row) = rows.iter().find(|row| row.key == key) {
+    if let Some(row) = rows.iter().find(|row| row.key == *key) {
         if args.common.json {
             output.record(row)?;
         } else if row.value.is_some() {
@@ -332,7 +335,7 @@ fn get(args: Args) -> Result<Exit> {
     } else {
         let names: Vec<String> =
             config.aliases().iter().map(|alias| format!("alias.{}", alias.name)).collect();
-        let known = rows.iter().map(|row| row.key).chain(names.iter().map(String::as_str));
+        let known = rows.iter().map(|row| &*row.key).chain(names.iter().map(String::as_str));
         let near = nearest(key, known).first().map(|near| format!("did you mean '{near}'?"));
         let error = Error::not_found(format!("there is no setting '{key}'"));
         return Err(error.hint(near.unwrap_or_else(|| LIST_HINT.to_owned())));
@@ -385,12 +388,16 @@ fn report(args: &Args, directory: &Path, key: &str, change: &str) -> Result<Exit
         status(format_args!("the variable {variable} overrides the setting"));
     }
     let place = setting.and_then(|setting| config.value_in_file(setting)).map(|(_, place)| place);
-    let place = place.or(alias.map(|alias| alias.place)).map(|place| (Some(place.line), Some(place.column)));
+    let host_key = config.hosts().iter().flat_map(|host| &host.set).find(|set| set.key == key);
+    let place = place
+        .or(alias.map(|alias| alias.place))
+        .or(host_key.map(|set| set.place))
+        .map(|place| (Some(place.line), Some(place.column)));
     let here = problems(&config).into_iter().filter(|problem| place == Some((problem.line, problem.column)));
     here.for_each(|problem| warn(&problem.detail));
     let mut output = Output::stdout();
     if args.common.json {
-        let row = rows(args, &config).into_iter().find(|row| row.key == key);
+        let row = rows(args, &config).into_iter().find(|row| row.key == *key);
         row.iter().try_for_each(|row| output.record(row))?;
         let by = alias.and_then(|alias| alias::shadow(&alias.name, &SearchPath::from_env()));
         alias.iter().try_for_each(|alias| output.record(&alias.record(&config, by.as_deref())))?;
@@ -504,6 +511,9 @@ fn template() -> String {
     }
     text.push_str(
         "\n[alias]\n# today = \"ls --since 1d\"\n# fz = \"!codex-agent ls | fzf -d '\\\\t' --with-nth 4,3 | codex-agent resume -\"\n",
+    );
+    text.push_str(
+        "\n# [host.gpu]\n# via = [\"ssh\", \"gpu.example.org\"]\n# command = \"~/.cargo/bin/codex-agent\"\n# max_concurrent = 4\n# [host.gpu.paths]\n# \"/home/me\" = \"/data/me\"\n",
     );
     text
 }

@@ -1,5 +1,6 @@
 //! Settings.
 
+pub mod hosts;
 pub mod set;
 pub mod settings;
 pub mod show;

@@ -20,7 +20,7 @@ const CRATES: [Crate; 3] = [
             &["time", "ndjson", "store", "exec", "child"],
             &["plugin"],
             &["config", "record", "schema"],
-            &["query", "terminal"],
+            &["host", "query", "terminal"],
             &["codex/home", "codex/names", "codex/rollout", "codex/holder", "codex/version"],
             &["codex/files"],
             &["codex/refusal", "codex/state", "codex/reader"],

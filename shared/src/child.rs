@@ -2,7 +2,7 @@
 //!
 //! A foreground program shares the terminal and the process group, so that Ctrl-C reaches it directly. This process
 //! outlives the program, for the work after it; SIGTERM and SIGHUP to this process alone end the program. [`limited`]
-//! is for untrusted programs.
+//! is for untrusted programs, [`piped`] for a program that this process talks to.
 //!
 //! ```
 //! use std::process::Command;
@@ -14,6 +14,7 @@
 //! ```
 
 pub mod limited;
+pub mod piped;
 pub mod signals;
 
 use std::io::{self, IsTerminal};

@@ -1,6 +1,6 @@
 //! Configuration: `config.toml` in the directory of `groups.json`, and the paths of codex-agent's directories.
 //!
-//! Each setting is described once, in [`SETTINGS`]: the reader, `codex-agent config` and the manual are made from this
+//! Aliases are in [`alias`], other machines in [`host`]. Each setting is described once, in [`SETTINGS`]: the reader, `codex-agent config` and the manual are made from this
 //! table. A flag overrides an environment variable, the variable overrides the file, the file overrides the default
 //! ([`chosen`]). The file is read at most once in a process, and only if no flag or variable decides.
 //!
@@ -20,6 +20,7 @@
 pub mod alias;
 pub mod document;
 pub mod edit;
+pub mod host;
 pub mod records;
 mod setting;
 
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 use alias::{Alias, Target};
 use document::{Invalid, TextPosition, TextPositions, TomlEntry, Value};
+use host::HostTable;
 
 use crate::error::{Error, Result, reason, warn};
 use crate::plugin::is_name;
@@ -53,6 +55,9 @@ const LONGEST: u64 = 1 << 20;
 
 /// The table of aliases.
 pub const ALIAS: &str = "alias";
+
+/// The table of hosts.
+pub const HOST: &str = "host";
 
 /// The source of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,8 +116,9 @@ impl Problem {
         format!("{}{hint}", self.message)
     }
 
-    fn is_of_alias(&self) -> bool {
-        self.key.as_deref().is_some_and(|key| key.split('.').next() == Some(ALIAS))
+    /// Whether only the users of an alias or of a host are concerned.
+    fn is_of_name(&self) -> bool {
+        self.key.as_deref().is_some_and(|key| [ALIAS, HOST].map(Some).contains(&key.split('.').next()))
     }
 }
 
@@ -134,6 +140,7 @@ pub struct Config {
     exists: bool,
     set: Vec<FileValue>,
     aliases: Vec<Alias>,
+    hosts: Vec<HostTable>,
     problems: Vec<Problem>,
 }
 
@@ -274,16 +281,18 @@ impl Config {
         }
     }
 
-    /// Reads a top-level entry: a table of settings, or the aliases.
+    /// Reads a top-level entry: a table of settings, the aliases or the hosts.
     fn read_table(&mut self, entry: &TomlEntry, positions: &TextPositions<'_>) -> ReadResult {
         let name = entry.name.as_str();
-        let tables = || SETTINGS.iter().filter_map(|setting| setting.key.split('.').next()).chain([ALIAS]);
+        let tables =
+            || SETTINGS.iter().filter_map(|setting| setting.key.split('.').next()).chain([ALIAS, HOST]);
         let is_known = tables().any(|table| table == name);
         match &entry.value {
             Value::Table(entries) if is_known => {
                 for entry in entries {
                     let read = match name {
                         ALIAS => self.read_alias(entry, positions),
+                        HOST => self.read_host(entry, positions),
                         _ => self.read_setting(name, entry, positions),
                     };
                     self.problems.extend(read.err());
@@ -360,11 +369,11 @@ impl Display for TextPosition {
     }
 }
 
-/// The configuration of this process, or an error of one of its settings. Errors of aliases are reported when the
-/// alias is used.
+/// The configuration of this process, or an error of one of its settings. Errors of aliases and hosts are reported when
+/// they are used.
 pub fn get() -> Result<&'static Config> {
     CONFIG_DIRECTORY.from_env()?;
-    as_far_as_valid().valid_except(Problem::is_of_alias)
+    as_far_as_valid().valid_except(Problem::is_of_name)
 }
 
 /// The configuration of this process as far as it is valid. The first call reads the file and prints warnings for
@@ -375,7 +384,7 @@ pub fn as_far_as_valid() -> &'static Config {
         // Without a home directory there is no file.
         let config =
             config_directory().map_or_else(|_| Config::default(), |directory| Config::read(&directory));
-        let is_warned = |problem: &&Problem| !problem.is_error || problem.is_of_alias();
+        let is_warned = |problem: &&Problem| !problem.is_error || problem.is_of_name();
         let mut warned = config.problems.iter().filter(is_warned);
         for problem in warned.by_ref().take(5) {
             warn(format_args!("{}: {}", config.location(problem.place), problem.detail()));

@@ -100,9 +100,10 @@
 //! | 2 | [`exec`] | executables, and the reasons why a file cannot be run | which |
 //! | 2 | [`child`] | other programs, until they end, a signal is received or a limit is exceeded | signal-hook |
 //! | 3 | [`plugin`] | finding and listing `codex-agent-NAME`; inside it `description`, above `config` | |
-//! | 4 | [`config`] | `config.toml`: settings, aliases, directories | toml |
+//! | 4 | [`config`] | `config.toml`: settings, aliases, hosts, directories | toml |
 //! | 4 | [`record`] | the session record and its fields | uuid |
 //! | 4 | [`schema`] | JSON Schemas of the records; validation of a record | |
+//! | 5 | [`host`] | other machines: how each is reached, lists of them | |
 //! | 5 | [`query`] | filters and orders of sessions | |
 //! | 5 | [`terminal`] | width, colours, lines of a table | rustix |
 //! | 6 | [`codex`] | the files and the database of Codex | walkdir, rusqlite, zstd |
@@ -126,6 +127,8 @@ pub mod exec;
 pub mod group;
 #[doc(hidden)]
 pub mod habit;
+#[doc(hidden)]
+pub mod host;
 pub mod ndjson;
 pub mod output;
 #[doc(hidden)]

@@ -288,7 +288,11 @@ fn a_new_file_lists_every_setting() {
     // Without its comment signs it is a valid file in which every setting is known and has an effect.
     let bare: String = text
         .lines()
-        .map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ")).unwrap_or(line))
+        .map(|line| {
+            line.strip_prefix("# ")
+                .filter(|line| line.contains(" = ") || line.starts_with('['))
+                .unwrap_or(line)
+        })
         .map(|line| format!("{line}\n"))
         .collect();
     for setting in SETTINGS {

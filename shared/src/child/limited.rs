@@ -227,7 +227,7 @@ pub fn run(command: &mut Command, limits: Limits) -> std::result::Result<Command
 
 /// Kills the group, and the program if it left the group. A program that may not be killed, since it belongs to another
 /// user now, is not waited for.
-fn kill(group: &Group, child: &mut Child) {
+pub(super) fn kill(group: &Group, child: &mut Child) {
     group.signal(Signal::KILL);
     let start = Instant::now();
     while matches!(child.try_wait(), Ok(None)) && start.elapsed() < Duration::from_secs(1) {
@@ -238,7 +238,7 @@ fn kill(group: &Group, child: &mut Child) {
 }
 
 /// Starts a program as a shell does: a script without an interpreter line is run by sh.
-fn spawn(command: &mut Command, has_input: bool) -> io::Result<Child> {
+pub(super) fn spawn(command: &mut Command, has_input: bool) -> io::Result<Child> {
     const NOT_A_PROGRAM: i32 = 8; // ENOEXEC
     let start = |command: &mut Command| {
         let stdin = if has_input { Stdio::piped() } else { Stdio::null() };
@@ -282,10 +282,10 @@ fn feed(child: &mut Child, input: Input) -> Option<Sender<()>> {
 }
 
 /// The process group of a program.
-struct Group(Pid);
+pub(super) struct Group(pub(super) Pid);
 
 impl Group {
-    fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         // The group may have no process any more.
         let _ = kill_process_group(self.0, signal);
     }

@@ -12,18 +12,20 @@ use toml_edit::{DocumentMut, Item};
 
 use super::alias::Target;
 use super::document::{self, Invalid, TomlEntry, Value};
-use super::{ALIAS, Config, Kind, LONGEST, NAME, SETTINGS, Setting};
+use super::host::{self, HostTable};
+use super::{ALIAS, Config, HOST, Kind, LONGEST, NAME, SETTINGS, Setting};
 use crate::error::{Error, Result};
 use crate::plugin::is_name;
 use crate::store::{Store, read_capped};
 use crate::text::nearest;
 
-/// Sets a key, such as `runs.keep` or `alias.today`, in the file of a directory. The text is checked as when the file
+/// Sets a key, such as `runs.keep`, `alias.today` or `host.gpu.via`, in the file of a directory. The text is checked as when the file
 /// is read.
 pub fn set(directory: &Path, key: &str, text: &str) -> Result<()> {
     let value = match find(key)? {
-        Some(setting) => parse_setting(setting, text),
-        None => parse_alias(text),
+        Owner::Setting(setting) => parse_setting(setting, text),
+        Owner::Alias => parse_alias(text),
+        Owner::Host(names) => parse_host(&names, text),
     };
     let value = value.map_err(|why| Error::usage(format!("invalid value '{text}' for '{key}': {why}")))?;
     change(directory, key, Some(&value)).map(drop)
@@ -41,16 +43,31 @@ pub fn unset(directory: &Path, key: &str) -> Result<()> {
     }
 }
 
-/// The setting with this key; `None` for the key of an alias.
-fn find(key: &str) -> Result<Option<&'static Setting>> {
+/// The owner of a key.
+enum Owner<'k> {
+    /// A setting.
+    Setting(&'static Setting),
+    /// An alias.
+    Alias,
+    /// A host: the names of the key within it.
+    Host(Vec<&'k str>),
+}
+
+fn find(key: &str) -> Result<Owner<'_>> {
     if let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) {
-        return Ok(Some(setting));
+        return Ok(Owner::Setting(setting));
+    }
+    if let Some((name, names)) = host::split_key(key) {
+        host::check_key(name, &names)?;
+        return Ok(Owner::Host(names));
     }
     match key.split_once('.') {
-        Some((ALIAS, name)) if is_name(name) => Ok(None),
+        Some((ALIAS, name)) if is_name(name) => Ok(Owner::Alias),
         Some((ALIAS, name)) => Err(Error::usage(format!(
             "invalid alias name '{name}': use lower case letters, digits and dashes"
         ))),
+        Some((HOST, _)) => Err(Error::not_found(format!("config.toml has no setting '{key}'"))
+            .hint("keys of a host: host.NAME.via, .command, .max_concurrent, .paths.DIRECTORY")),
         _ => {
             let near = nearest(key, SETTINGS.iter().map(|setting| setting.key));
             let hint = near.first().map(|near| format!("did you mean '{near}'?"));
@@ -62,12 +79,23 @@ fn find(key: &str) -> Result<Option<&'static Setting>> {
 }
 
 fn parse_setting(setting: &Setting, text: &str) -> std::result::Result<Value, String> {
-    let value = match (setting.kind, text.parse::<i64>()) {
-        (Kind::Number(..), Ok(number)) => Value::Number(Some(number)),
-        (Kind::Number(..), Err(_)) => return Err(format!("expected {}", setting.kind.expected())),
-        _ => Value::Text(text.to_owned()),
-    };
+    let value = typed(setting.kind, text)?;
     setting.kind.read(&value).map(|_| value).map_err(reason_of)
+}
+
+/// The value of a text: a number where one is expected.
+fn typed(kind: Kind, text: &str) -> std::result::Result<Value, String> {
+    match (kind, text.parse::<i64>()) {
+        (Kind::Number(..), Ok(number)) => Ok(Value::Number(Some(number))),
+        (Kind::Number(..), Err(_)) => Err(format!("expected {}", kind.expected())),
+        _ => Ok(Value::Text(text.to_owned())),
+    }
+}
+
+fn parse_host(names: &[&str], text: &str) -> std::result::Result<Value, String> {
+    let kind = if names == ["max_concurrent"] { host::MAX_CONCURRENT } else { Kind::Command };
+    let value = typed(kind, text)?;
+    HostTable::default().read(names, &value).map(|_| value).map_err(reason_of)
 }
 
 fn parse_alias(text: &str) -> std::result::Result<Value, String> {
@@ -109,7 +137,7 @@ fn change(directory: &Path, key: &str, value: Option<&Value>) -> Result<bool> {
 
 /// The text with a key set or removed; `None` if a key that is to be removed is absent.
 fn changed_text(text: &str, key: &str, value: Option<&Value>) -> std::result::Result<Option<String>, String> {
-    let (table, name) = key.split_once('.').ok_or("the key has no table")?;
+    let place = Place::of(key).ok_or("the key has no table")?;
     let plain = text.strip_prefix('\u{feff}').unwrap_or(text);
     let document: DocumentMut = plain.parse().map_err(|error: toml_edit::TomlError| {
         error.message().lines().next().unwrap_or_default().to_owned()
@@ -120,37 +148,40 @@ fn changed_text(text: &str, key: &str, value: Option<&Value>) -> std::result::Re
         Some(Value::Text(text)) => Some(text.as_str().into()),
         Some(other) => return Err(format!("cannot write {}", other.type_name())),
     };
-    let outer = document.get(table);
-    let entries = outer.and_then(Item::as_table_like);
-    if outer.is_some() && entries.is_none() {
-        return if new.is_some() { Err(format!("'{table}' is not a table")) } else { Ok(None) };
+    let mut is_inline = false;
+    let mut outer = Some(document.as_item());
+    for (depth, table) in place.tables.iter().enumerate() {
+        outer = outer.and_then(|outer| outer.get(table));
+        is_inline |= outer.is_some_and(Item::is_value);
+        if outer.is_some_and(|outer| !outer.is_table_like()) {
+            let table = place.tables[..=depth].join(".");
+            return if new.is_some() { Err(format!("'{table}' is not a table")) } else { Ok(None) };
+        }
     }
-    let is_there = match entries.and_then(|entries| entries.get(name)) {
+    let entries = outer.and_then(Item::as_table_like);
+    let is_there = match entries.and_then(|entries| entries.get(place.name)) {
         Some(item) if item.is_table_like() || item.is_array_of_tables() => {
             return Err(format!("'{key}' is a table, and not a value"));
         }
         item => item.is_some(),
     };
-    let is_inline = outer.is_some_and(Item::is_value);
     let changed = match (new, is_there) {
         (None, false) => return Ok(None),
-        (Some(new), true) => with_value(plain, (table, name), &new.to_string()),
+        (Some(new), true) => with_value(plain, &place, &new.to_string()),
         (new, _) if is_inline => Some(match has_crlf(plain) {
             // The package writes plain line ends.
-            true => with_inline(document, (table, name), new).replace("\r\n", "\n").replace('\n', "\r\n"),
-            false => with_inline(document, (table, name), new),
+            true => with_inline(document, &place, new).replace("\r\n", "\n").replace('\n', "\r\n"),
+            false => with_inline(document, &place, new),
         }),
-        (None, true) => without_lines(plain, (table, name)),
-        (Some(new), false) => with_line(plain, &document, (table, name), &new.to_string()),
+        (None, true) => without_lines(plain, &place),
+        (Some(new), false) => with_line(plain, outer, &place, &new.to_string()),
     };
     let damaged = || "the change would damage other parts of the file".to_owned();
     let mut changed = changed.ok_or_else(damaged)?;
     if plain.len() < text.len() {
         changed.insert(0, '\u{feff}');
     }
-    match (!is_inline || has_one_other_line(plain, &changed))
-        && is_as_meant(text, &changed, (table, name), value)
-    {
+    match (!is_inline || has_one_other_line(plain, &changed)) && is_as_meant(text, &changed, &place, value) {
         true => Ok(Some(changed)),
         false => Err(damaged()),
     }
@@ -161,12 +192,57 @@ fn has_crlf(text: &str) -> bool {
     text.contains('\n') && text.matches('\n').count() == text.matches("\r\n").count()
 }
 
+/// The place of a key: its tables from the outermost one, and its name.
+#[derive(Debug)]
+struct Place<'k> {
+    tables: Vec<&'k str>,
+    name: &'k str,
+}
+
+impl<'k> Place<'k> {
+    fn of(key: &'k str) -> Option<Place<'k>> {
+        if let Some((host, mut names)) = host::split_key(key) {
+            let name = names.pop()?;
+            return Some(Place { tables: [&[HOST, host], &names[..]].concat(), name });
+        }
+        let (table, name) = key.split_once('.')?;
+        Some(Place { tables: vec![table], name })
+    }
+
+    /// The heading of the table.
+    fn heading(&self) -> String {
+        format!("[{}]", self.tables.iter().map(|table| written(table)).collect::<Vec<_>>().join("."))
+    }
+}
+
+/// A name as a TOML document has it: in quotes, unless it is a bare one.
+fn written(name: &str) -> String {
+    toml_edit::Key::new(name).display_repr().into_owned()
+}
+
+/// The entry at the end of a path of names.
+fn entry_at<'e>(entries: &'e [TomlEntry], names: &[&str]) -> Option<&'e TomlEntry> {
+    let (first, rest) = names.split_first()?;
+    let entry = entries.iter().find(|entry| entry.name == *first)?;
+    match &entry.value {
+        _ if rest.is_empty() => Some(entry),
+        Value::Table(inside) => entry_at(inside, rest),
+        _ => None,
+    }
+}
+
 /// The entries of a table.
-fn inside(text: &str, table: &str) -> Vec<TomlEntry> {
-    let (entries, _) = document::parse(text);
-    match entries.into_iter().find(|entry| entry.name == table).map(|entry| entry.value) {
+fn inside<'e>(entries: &'e [TomlEntry], tables: &[&str]) -> &'e [TomlEntry] {
+    match entry_at(entries, tables).map(|entry| &entry.value) {
         Some(Value::Table(inside)) => inside,
-        _ => Vec::new(),
+        _ => &[],
+    }
+}
+
+impl Place<'_> {
+    /// The entry of the key.
+    fn entry<'e>(&self, entries: &'e [TomlEntry]) -> Option<&'e TomlEntry> {
+        inside(entries, &self.tables).iter().find(|entry| entry.name == self.name)
     }
 }
 
@@ -178,24 +254,28 @@ fn lines_of(text: &str, from: usize, to: usize) -> Option<std::ops::Range<usize>
 }
 
 /// The text with another value of an existing key; a comment behind the value is kept.
-fn with_value(text: &str, (table, name): (&str, &str), value: &str) -> Option<String> {
-    let entry = inside(text, table).into_iter().find(|entry| entry.name == name)?;
+fn with_value(text: &str, place: &Place<'_>, value: &str) -> Option<String> {
+    let (entries, _) = document::parse(text);
+    let entry = place.entry(&entries)?;
     Some(format!("{}{value}{}", text.get(..entry.value_at)?, text.get(entry.value_end..)?))
 }
 
 /// The text without the lines of an existing key.
-fn without_lines(text: &str, (table, name): (&str, &str)) -> Option<String> {
-    let entry = inside(text, table).into_iter().find(|entry| entry.name == name)?;
+fn without_lines(text: &str, place: &Place<'_>) -> Option<String> {
+    let (entries, _) = document::parse(text);
+    let entry = place.entry(&entries)?;
     let lines = lines_of(text, entry.at, entry.value_end)?;
     Some(format!("{}{}", text.get(..lines.start)?, text.get(lines.end..)?))
 }
 
 /// The text with a line for a new key: behind the last key of its table, behind the heading of an empty table, or in a
 /// new table at the end of the text.
-fn with_line(text: &str, document: &DocumentMut, (table, name): (&str, &str), value: &str) -> Option<String> {
+fn with_line(text: &str, old: Option<&Item>, place: &Place<'_>, value: &str) -> Option<String> {
     let end = if has_crlf(text) { "\r\n" } else { "\n" };
-    let old = document.get(table).and_then(Item::as_table);
-    let keys = inside(text, table);
+    let old = old.and_then(Item::as_table);
+    let name = written(place.name);
+    let (all, _) = document::parse(text);
+    let keys = inside(&all, &place.tables);
     // A table inside may have a heading of its own, behind which the line would belong to that table.
     let is_plain = |entry: &&TomlEntry| !matches!(entry.value, Value::Table(_) | Value::Other("an array"));
     let last = keys.iter().filter(is_plain).max_by_key(|entry| entry.at);
@@ -204,12 +284,11 @@ fn with_line(text: &str, document: &DocumentMut, (table, name): (&str, &str), va
         // The indent, and of a dotted key the table.
         (lines.end, format!("{}{name} = {value}{end}", text.get(lines.start..last.at)?))
     } else if old.is_some_and(|old| !old.is_implicit() && !old.is_dotted()) {
-        let (all, _) = document::parse(text);
-        let heading = all.iter().find(|entry| entry.name == table)?.at;
+        let heading = entry_at(&all, &place.tables)?.at;
         (lines_of(text, heading, heading)?.end, format!("{name} = {value}{end}"))
     } else {
         let blank = if text.trim().is_empty() { "" } else { end };
-        (text.len(), format!("{blank}[{table}]{end}{name} = {value}{end}"))
+        (text.len(), format!("{blank}{}{end}{name} = {value}{end}", place.heading()))
     };
     let before = text.get(..at)?;
     let ended = if before.is_empty() || before.ends_with('\n') { "" } else { end };
@@ -223,42 +302,40 @@ fn has_one_other_line(before: &str, after: &str) -> bool {
 }
 
 /// The text with a key added to an inline table, or removed from one.
-fn with_inline(
-    mut document: DocumentMut,
-    (table, name): (&str, &str),
-    value: Option<toml_edit::Value>,
-) -> String {
-    if let Some(entries) = document.get_mut(table).and_then(Item::as_table_like_mut) {
+fn with_inline(mut document: DocumentMut, place: &Place<'_>, value: Option<toml_edit::Value>) -> String {
+    let mut item = Some(document.as_item_mut());
+    for table in &place.tables {
+        let new = || Item::Value(toml_edit::InlineTable::new().into());
+        item = item.and_then(|item| Some(item.as_table_like_mut()?.entry(table).or_insert_with(new)));
+    }
+    if let Some(entries) = item.and_then(Item::as_table_like_mut) {
         match value {
-            Some(value) => drop(entries.insert(name, toml_edit::value(value))),
-            None => drop(entries.remove(name)),
+            Some(value) => drop(entries.insert(place.name, toml_edit::value(value))),
+            None => drop(entries.remove(place.name)),
         }
     }
     document.to_string()
 }
 
 /// Whether the texts have the same entries, but for the changed one.
-fn is_as_meant(before: &str, after: &str, (table, name): (&str, &str), value: Option<&Value>) -> bool {
+fn is_as_meant(before: &str, after: &str, place: &Place<'_>, value: Option<&Value>) -> bool {
     let ((before, _), (after, faults)) = (document::parse(before), document::parse(after));
-    fn find<'e>(entries: &'e [TomlEntry], name: &str) -> Option<&'e Value> {
-        entries.iter().find(|entry| entry.name == name).map(|entry| &entry.value)
-    }
+    faults.is_empty()
+        && is_same_but(&before, &after, &[&place.tables[..], &[place.name]].concat())
+        && place.entry(&after).map(|entry| &entry.value) == value
+}
+
+/// Whether two tables have the same entries, but for the one at the end of a path of names. A table on the path may be
+/// new.
+fn is_same_but(before: &[TomlEntry], after: &[TomlEntry], names: &[&str]) -> bool {
+    let Some((first, rest)) = names.split_first() else { return true };
     fn others<'e>(entries: &'e [TomlEntry], but: &str) -> Vec<&'e TomlEntry> {
         let mut others: Vec<&TomlEntry> = entries.iter().filter(|entry| entry.name != but).collect();
         others.sort_by(|one, other| one.name.cmp(&other.name));
         others
     }
-    fn inside<'e>(entries: &'e [TomlEntry], table: &str) -> &'e [TomlEntry] {
-        match find(entries, table) {
-            Some(Value::Table(inside)) => inside,
-            _ => &[],
-        }
-    }
-    let (old, new) = (inside(&before, table), inside(&after, table));
-    faults.is_empty()
-        && others(&before, table) == others(&after, table)
-        && others(old, name) == others(new, name)
-        && find(new, name) == value
+    others(before, first) == others(after, first)
+        && (rest.is_empty() || is_same_but(inside(before, &[first]), inside(after, &[first]), rest))
 }
 
 #[cfg(test)]
@@ -346,7 +423,8 @@ mod tests {
     fn check(before: &str, after: &str, key: &str) {
         let (table, name) = key.split_once('.').unwrap();
         let others = |text: &str| {
-            let entry = inside(text, table).into_iter().find(|entry| entry.name == name);
+            let (entries, _) = document::parse(text);
+            let entry = Place { tables: vec![table], name }.entry(&entries);
             let lines = entry.map(|entry| lines_of(text, entry.at, entry.value_end).unwrap());
             let rest = match lines {
                 Some(lines) => format!("{}{}", &text[..lines.start], &text[lines.end..]),
@@ -381,6 +459,36 @@ mod tests {
                 let after = set(text, "runs.on_end", "true");
                 assert!(text.lines().all(|line| after.contains(line)), "{after}");
             }
+        }
+    }
+
+    #[test]
+    fn keys_of_hosts_are_changed_in_every_form_of_their_table() {
+        let text = "# mine\n[host.gpu]\nvia = 'x' # there\n\n[host.\"a.org\".paths]\n'/here' = '/there'\n";
+        assert_eq!(set(text, "host.gpu.via", "y"), text.replace("'x'", "\"y\""));
+        let added = text.replace("# there\n", "# there\ncommand = \"c\"\n");
+        assert_eq!(set(text, "host.gpu.command", "c"), added);
+        assert_eq!(unset(text, "host.gpu.via").unwrap(), text.replace("via = 'x' # there\n", ""));
+        assert_eq!(set(text, "host.a.org.paths./here", "/y"), text.replace("'/there'", "\"/y\""));
+        assert_eq!(set(text, "host.a.org.paths./n.w", "/y"), format!("{text}\"/n.w\" = \"/y\"\n"));
+        assert_eq!(set(text, "host.a.org.via", "v"), format!("{text}\n[host.\"a.org\"]\nvia = \"v\"\n"));
+        assert_eq!(set("", "host.a.paths./x", "/y"), "[host.a.paths]\n\"/x\" = \"/y\"\n");
+        assert_eq!(unset(text, "host.other.via"), None);
+        for text in [
+            "host.gpu.via = 'x'\n",
+            "host = { gpu = { via = 'x' } }\n",
+            "[host]\ngpu = { via = 'x' }\n",
+            "[host]\ngpu.via = 'x'\n",
+        ] {
+            for key in ["host.gpu.via", "host.gpu.command", "host.gpu.paths./here", "host.b.via"] {
+                let after = set(text, key, "/y");
+                assert_eq!(set(&after, key, "/y"), after, "{text}");
+                assert!(unset(&after, key).is_some_and(|left| !left.contains("/y")), "{after}");
+            }
+        }
+        for text in ["host = 5\n", "[host]\ngpu = 'x'\n", "[host.gpu]\nvia.x = 1\n"] {
+            let new = Value::Text("y".to_owned());
+            assert!(changed_text(text, "host.gpu.via", Some(&new)).is_err(), "{text}");
         }
     }
 

@@ -1,8 +1,11 @@
 //! The records of settings and of problems in config.toml.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::document::TextPosition;
+use super::host::{self, HostKey};
 use super::{Config, Setting, Source};
 
 /// The value of a setting.
@@ -24,7 +27,7 @@ pub struct SettingRecord {
     #[allow(missing_docs)] // Always the same.
     pub kind: &'static str,
     /// The table and name of the setting.
-    pub key: &'static str,
+    pub key: Cow<'static, str>,
     /// The value; null if there is none.
     pub value: Option<SettingValue>,
     /// Where the value is set: "flag", "environment", "file" or "built-in".
@@ -55,7 +58,7 @@ impl SettingRecord {
 
     /// The record of a value that config.toml cannot set.
     pub fn new(
-        key: &'static str,
+        key: impl Into<Cow<'static, str>>,
         about: &'static str,
         source: Option<Source>,
         config: &Config,
@@ -70,7 +73,7 @@ impl SettingRecord {
         };
         SettingRecord {
             kind: "setting",
-            key,
+            key: key.into(),
             value: None,
             source,
             by,
@@ -81,6 +84,15 @@ impl SettingRecord {
             settable: false,
             problem: None,
         }
+    }
+
+    /// The record of a key of a host.
+    pub fn of_host(key: &HostKey, config: &Config) -> SettingRecord {
+        let (default, about) = key.meaning();
+        let record = SettingRecord::new(key.key.clone(), about, Some(Source::File(key.place)), config);
+        let number = key.text.parse().ok().filter(|_| default == Some(host::NO_NUMBER));
+        let value = number.map_or_else(|| SettingValue::Text(key.text.clone()), SettingValue::Number);
+        SettingRecord { value: Some(value), default, settable: true, ..record }
     }
 
     /// The value as text.

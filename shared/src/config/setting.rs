@@ -193,7 +193,7 @@ impl Kind {
 }
 
 /// Reads a path. A relative path would depend on the current directory, and is invalid.
-fn path(text: &str) -> Result<PathBuf, Invalid> {
+pub(super) fn path(text: &str) -> Result<PathBuf, Invalid> {
     if text.contains('\0') {
         return Err("it contains a NUL".into());
     }
