@@ -23,6 +23,7 @@ mod fork;
 mod golden;
 mod grep;
 mod group;
+mod hosts;
 mod layers;
 mod library;
 mod ls;

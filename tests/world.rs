@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub mod app;
 pub mod fake;
+pub mod hosts;
 pub mod model;
 pub mod ran;
 pub mod real;
