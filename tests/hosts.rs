@@ -1,5 +1,7 @@
 //! More machines than one, each a host of [`Hosts`].
 
+mod run;
+
 use std::time::Instant;
 
 use rustix::process::Signal;

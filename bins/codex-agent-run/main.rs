@@ -23,6 +23,7 @@ mod verbs;
 #[derive(Default)]
 struct Own {
     job_records: bool,
+    worker: bool,
     cwd: Option<PathBuf>,
     now: bool,
     older: Option<Timestamp>,
@@ -38,6 +39,8 @@ fn prompt_flags() -> Vec<Flag> {
         jobs::prompt_file(),
         Flag::switch("jobs", "read job records from standard input, instead of prompts", |args| &mut args.own.job_records)
             .more("Each record has the prompt, the directory and the options of a job; see codex-agent-records(5). Values that a record omits are taken from the options of the command line. --dry-run prints such records."),
+        Flag::switch("worker", "carry out the jobs of a run of another machine", |args| &mut args.own.worker)
+            .more("The run starts this command on each of its hosts: job records come from standard input, and events go to standard output. An attempt at a job, known by its run and its id, is never begun twice. The command ends at the end of its input, and its jobs live on. See codex-agent-distributed(7)."),
         jobs::text(),
         jobs::null(),
         jobs::dry_run(),
@@ -129,7 +132,7 @@ fn commands() -> Vec<Command<Args>> {
             .flags("Session options", session_flags())
             .flags(
                 "Run options",
-                jobs::codex_options().into_iter().chain(jobs::concurrent_run_options()).chain([flags::codex()]),
+                jobs::codex_options().into_iter().chain([jobs::on()]).chain(jobs::concurrent_run_options()).chain([flags::codex()]),
             )
             .flags("Output options", jobs::output_options()),
         Command::verb("list", "list the runs of every tool", verbs::list)
@@ -258,7 +261,7 @@ fn tool() -> Tool {
             "codex-agent(7)",
         ])
         .reads(&["prompt", "job"])
-        .writes(["job", "run"])
+        .writes(["job", "run", "worker.hello", "job.stop"])
         .writes(manage::event_types())
 }
 

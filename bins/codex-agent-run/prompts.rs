@@ -8,6 +8,7 @@ use codex_agent_engine::codex::worktree::check_repository;
 use codex_agent_engine::commands::prompts;
 use codex_agent_engine::commands::run_jobs::run_jobs;
 use codex_agent_engine::commands::slips::Operands;
+use codex_agent_engine::commands::worker;
 use codex_agent_engine::{Job, Options, Plan, Sandbox};
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::error::{Context, Error, Exit, Result, warn};
@@ -18,12 +19,29 @@ use serde_json::value::RawValue;
 use super::Args;
 
 pub(super) fn run(args: Args) -> Result<Exit> {
+    if args.own.worker {
+        return run_worker(&args);
+    }
     let base = default_job(&args)?;
     let subject = base.cwd.as_deref().map(Path::new).and_then(Path::file_name);
     let subject = subject.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let kind = if args.own.job_records { "jobs" } else { "new" };
     let plan = Plan::new(kind, &subject, base.codex_home.clone());
     run_jobs(plan, &args.common, &args.jobs, &|| Ok(()), |_, add| read(&args, &base, add))
+}
+
+fn run_worker(args: &Args) -> Result<Exit> {
+    let is_given = [
+        (args.own.job_records, "--jobs"),
+        (args.jobs.has_prompt() || !args.operands.is_empty(), "a prompt"),
+        (args.jobs.on.is_some(), "--on"),
+        (args.jobs.dry_run, "--dry-run"),
+    ];
+    if let Some((_, what)) = is_given.into_iter().find(|(is_given, _)| *is_given) {
+        return Err(Error::usage(format!("--worker cannot be combined with {what}"))
+            .hint("the jobs of a worker come as records from standard input"));
+    }
+    worker::work(&args.common, &args.jobs)
 }
 
 /// The defaults of all jobs.

@@ -20,6 +20,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use crate::child::piped::Piped;
 use crate::config;
@@ -32,6 +33,9 @@ pub const HERE: &str = ".";
 
 /// The word that stands for every host of `config.toml` in a list of hosts.
 pub const ALL: &str = "all";
+
+/// The time that a command may take until a worker greets. A scheduler may take longer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The options of ssh for a host without `via`. ssh never asks, and ends if the host is silent: after 10 seconds
 /// before the connection is there, after 45 seconds later. Forwardings of the user's configuration are for the user's
@@ -62,6 +66,8 @@ pub struct Host {
     pub command: Vec<String>,
     /// The number of concurrent jobs; `None` if it is not set.
     pub max_concurrent: Option<usize>,
+    /// The time that the command may take until a worker greets.
+    pub connect_timeout: Duration,
     /// The directories of this machine, each with the directory of the host.
     pub paths: Vec<(PathBuf, PathBuf)>,
 }
@@ -90,6 +96,7 @@ impl Host {
             via: Vec::new(),
             command: vec!["codex-agent".to_owned()],
             max_concurrent: None,
+            connect_timeout: CONNECT_TIMEOUT,
             paths: Vec::new(),
         }
     }
@@ -100,7 +107,7 @@ impl Host {
     }
 
     fn of_table(table: &HostTable) -> Host {
-        let HostTable { name, via, command, max_concurrent, paths, .. } = table;
+        let HostTable { name, via, command, max_concurrent, connect_timeout, paths, .. } = table;
         let mut via = via.clone();
         if via.is_empty() {
             via = SSH.iter().map(|word| (*word).to_owned()).collect();
@@ -108,7 +115,8 @@ impl Host {
         }
         let command = if command.is_empty() { vec!["codex-agent".to_owned()] } else { command.clone() };
         let (max_concurrent, paths) = (*max_concurrent, paths.clone());
-        Host { name: name.clone(), via, command, max_concurrent, paths }
+        let connect_timeout = connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+        Host { name: name.clone(), via, command, max_concurrent, connect_timeout, paths }
     }
 
     /// The words that run codex-agent on the host with these fixed words.

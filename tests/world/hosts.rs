@@ -299,7 +299,7 @@ fn processes(is_wanted: impl Fn(&Path) -> bool) -> Vec<Process> {
 }
 
 /// The processes whose home directory is this one, which no other test has.
-fn processes_of(home: &Path) -> Vec<Process> {
+pub fn processes_of(home: &Path) -> Vec<Process> {
     let wanted = format!("HOME={}", home.display());
     processes(|process| {
         let environment = std::fs::read(process.join("environ")).unwrap_or_default();

@@ -18,6 +18,7 @@
 //! | 3 | [`retry`] | doing the failed jobs of a run again |
 //! | 4 | [`manage`] | continuing and stopping runs |
 //! | 4 | [`send`] | a prompt for many sessions |
+//! | 4 | [`worker`] | carrying out jobs of a run of another machine |
 //! | 5 | [`watch`] | following runs and sessions |
 
 pub mod expiry;
@@ -35,3 +36,4 @@ pub mod slips;
 pub mod start;
 pub mod unnamed;
 pub mod watch;
+pub mod worker;

@@ -144,6 +144,23 @@ pub fn stop_runner(process: &Process, now: bool) -> bool {
     is_running(process) && Pid::from_raw(process.pid).is_some_and(|pid| kill_process(pid, signal).is_ok())
 }
 
+/// Asks a worker to leave its jobs to another one.
+pub fn ask_to_leave(process: &Process) {
+    signal_runner(process, Signal::USR2);
+}
+
+/// Kills a worker. Its jobs live on.
+pub fn kill_runner(process: &Process) {
+    signal_runner(process, Signal::KILL);
+}
+
+fn signal_runner(process: &Process, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(process.pid).filter(|_| is_running(process)) {
+        // It may have ended just now.
+        let _ = kill_process(pid, signal);
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::print_stderr)]
 mod tests {

@@ -2,5 +2,8 @@
 
 pub mod event;
 pub mod failure;
+pub mod file;
 pub mod job;
+pub mod options;
 pub mod settings;
+pub mod worker;

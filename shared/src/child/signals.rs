@@ -4,7 +4,7 @@
 //! are dropped, the signals that ask to stop have their default effect again.
 
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -12,16 +12,16 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::SigId;
-use signal_hook::consts::{SIGCHLD, SIGUSR1};
+use signal_hook::consts::{SIGCHLD, SIGUSR1, SIGUSR2};
 pub use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 
 use crate::error::{Error, Result, reason};
 
 /// The signals of a supervisor.
 pub struct Signals {
-    /// A reader and a writer each: for SIGCHLD, the signals that ask to stop, SIGHUP, and SIGUSR1. The writer stays
-    /// open, since the wait for a closed pipe would return at once.
-    pipes: [[UnixStream; 2]; 4],
+    /// A reader and a writer each: for SIGCHLD, the signals that ask to stop, SIGHUP, SIGUSR1 and SIGUSR2. The writer
+    /// stays open, since the wait for a closed pipe would return at once.
+    pipes: [[UnixStream; 2]; 5],
     registered: Vec<SigId>,
 }
 
@@ -36,6 +36,17 @@ pub struct Received {
     pub hangup: bool,
     /// Whether an immediate stop was requested: SIGUSR1.
     pub now: bool,
+    /// Whether this process was asked to leave its work to another process: SIGUSR2.
+    pub leave: bool,
+}
+
+/// A file that can end a wait.
+#[derive(Clone, Copy, Debug)]
+pub enum Awaited<'f> {
+    /// The file can be read, or its writers have closed it.
+    Readable(BorrowedFd<'f>),
+    /// The file can be written, or its readers have closed it.
+    Writable(BorrowedFd<'f>),
 }
 
 impl Signals {
@@ -62,20 +73,32 @@ impl Signals {
             Ok([reader, writer])
         };
         let (hangups, others): (Vec<i32>, Vec<i32>) = stops.iter().partition(|stop| **stop == SIGHUP);
-        let pipes = [catch(&[SIGCHLD])?, catch(&others)?, catch(&hangups)?, catch(&[SIGUSR1])?];
+        let pipes =
+            [catch(&[SIGCHLD])?, catch(&others)?, catch(&hangups)?, catch(&[SIGUSR1])?, catch(&[SIGUSR2])?];
         suspend_default_effect(&stops)?;
         Ok(Signals { pipes, registered })
     }
 
     /// Waits for a signal, for at most this time.
     pub fn wait(&mut self, longest: Duration) -> Received {
+        self.wait_with(&[], longest)
+    }
+
+    /// As [`Signals::wait`], until one of these files can be used.
+    pub fn wait_with(&mut self, files: &[Awaited<'_>], longest: Duration) -> Received {
         let timeout =
             Timespec { tv_sec: longest.as_secs() as i64, tv_nsec: i64::from(longest.subsec_nanos()) };
-        let mut fds = self.pipes.each_ref().map(|[reader, _]| PollFd::new(reader, PollFlags::IN));
+        let signals = self.pipes.iter().map(|[reader, _]| PollFd::new(reader, PollFlags::IN));
+        let files = files.iter().map(|file| match file {
+            Awaited::Readable(file) => PollFd::from_borrowed_fd(*file, PollFlags::IN),
+            Awaited::Writable(file) => PollFd::from_borrowed_fd(*file, PollFlags::OUT),
+        });
+        let mut fds: Vec<PollFd<'_>> = signals.chain(files).collect();
         // A signal that interrupts the wait has its byte in a pipe already.
         let _ = poll(&mut fds, Some(&timeout));
-        let [child, stops, hangup, now] = self.pipes.each_mut().map(|[reader, _]| drain(reader));
-        Received { child: child > 0, stops, hangup: hangup > 0, now: now > 0 }
+        drop(fds);
+        let [child, stops, hangup, now, leave] = self.pipes.each_mut().map(|[reader, _]| drain(reader));
+        Received { child: child > 0, stops, hangup: hangup > 0, now: now > 0, leave: leave > 0 }
     }
 }
 

@@ -66,8 +66,9 @@ fn find(key: &str) -> Result<Owner<'_>> {
         Some((ALIAS, name)) => Err(Error::usage(format!(
             "invalid alias name '{name}': use lower case letters, digits and dashes"
         ))),
-        Some((HOST, _)) => Err(Error::not_found(format!("config.toml has no setting '{key}'"))
-            .hint("keys of a host: host.NAME.via, .command, .max_concurrent, .paths.DIRECTORY")),
+        Some((HOST, _)) => Err(Error::not_found(format!("config.toml has no setting '{key}'")).hint(
+            "keys of a host: host.NAME.via, .command, .max_concurrent, .connect_timeout, .paths.DIRECTORY",
+        )),
         _ => {
             let near = nearest(key, SETTINGS.iter().map(|setting| setting.key));
             let hint = near.first().map(|near| format!("did you mean '{near}'?"));
@@ -93,7 +94,11 @@ fn typed(kind: Kind, text: &str) -> std::result::Result<Value, String> {
 }
 
 fn parse_host(names: &[&str], text: &str) -> std::result::Result<Value, String> {
-    let kind = if names == ["max_concurrent"] { host::MAX_CONCURRENT } else { Kind::Command };
+    let kind = match names {
+        ["max_concurrent"] => host::MAX_CONCURRENT,
+        ["connect_timeout"] => Kind::Time,
+        _ => Kind::Command,
+    };
     let value = typed(kind, text)?;
     HostTable::default().read(names, &value).map(|_| value).map_err(reason_of)
 }

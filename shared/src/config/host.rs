@@ -4,15 +4,17 @@
 //! ssh joins its arguments with blanks, and gives them to the shell of the host.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::document::{Invalid, TextPosition, TextPositions, TomlEntry, Value};
 use super::setting::path;
 use super::{Config, HOST, Kind, Problem, ReadResult, near};
 use crate::error::{Error, Result};
 use crate::text::{quoted, split_words};
+use crate::time::parse_duration;
 
 /// The keys of a host, beside `paths`.
-pub const KEYS: [&str; 3] = ["via", "command", "max_concurrent"];
+pub const KEYS: [&str; 4] = ["via", "command", "max_concurrent", "connect_timeout"];
 
 /// The table of paths in a host.
 pub const PATHS: &str = "paths";
@@ -34,6 +36,8 @@ pub struct HostTable {
     pub command: Vec<String>,
     /// The number of concurrent jobs.
     pub max_concurrent: Option<usize>,
+    /// The time that the command may take until codex-agent answers.
+    pub connect_timeout: Option<Duration>,
     /// The directories of this machine, each with the directory of the host.
     pub paths: Vec<(PathBuf, PathBuf)>,
     /// The keys that are set, in the order of the file.
@@ -60,6 +64,9 @@ impl HostKey {
         match split_key(&self.key).and_then(|(_, names)| names.first().copied()) {
             Some("via") => (Some("ssh NAME"), "the command that runs a command on the host"),
             Some("command") => (Some("codex-agent"), "the command codex-agent of the host"),
+            Some("connect_timeout") => {
+                (Some("30s for jobs, 3s to read"), "the time that the host may take until it answers")
+            }
             Some("max_concurrent") => (Some(NO_NUMBER), "the number of concurrent jobs on the host"),
             _ => (Some("the same path"), "the directory of the host for a directory of this machine"),
         }
@@ -138,6 +145,17 @@ impl HostTable {
                 self.command = words;
                 joined(&self.command)
             }),
+            ["connect_timeout"] => {
+                let Value::Text(text) = value else {
+                    return Err(Invalid::Type("a string", value.type_name()));
+                };
+                let time = parse_duration(text).map_err(|error| error.message().to_owned())?;
+                if time.is_zero() {
+                    return Err("it must be longer than 0".into());
+                }
+                self.connect_timeout = Some(time);
+                Ok(text.clone())
+            }
             _ => {
                 let text = MAX_CONCURRENT.read(value)?.to_string_lossy().into_owned();
                 self.max_concurrent = text.parse().ok();

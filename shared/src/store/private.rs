@@ -7,7 +7,7 @@
 //! and never through a link. Errors are marked ([`Error::is_of_place`]), as other jobs would meet them too.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -117,6 +117,12 @@ pub fn open(options: &mut OpenOptions, what: &str, path: &Path) -> Result<File> 
     };
     let meta = file.metadata().context("examine", path).map_err(Error::of_place)?;
     if meta.is_file() { Ok(file) } else { Err(refused("it is not a regular file")) }
+}
+
+/// Writes a file that only the user may read. An earlier file is replaced in its place.
+pub fn write(path: &Path, contents: &[u8]) -> Result<()> {
+    let mut file = open(OpenOptions::new().write(true).create(true).truncate(true), "the file", path)?;
+    file.write_all(contents).map_err(|failure| error("write", path, &failure))
 }
 
 /// An error in reading or writing a file of codex-agent, marked as such.

@@ -10,7 +10,8 @@ use crate::disk::progress::RunProgress;
 use crate::process::{command, spawn};
 use crate::record::job::{LONGEST_PROMPT, Options};
 use crate::record::settings::{
-    CodexOptions, Interrupted, OnBusy, OnLimit, Patience, SavedSettings, Settings,
+    CodexOptions, HostSettings, HostSlots, Interrupted, OnBusy, OnLimit, Patience, SavedHost, SavedSettings,
+    Settings,
 };
 use crate::show::events::ShowOptions;
 use crate::show::records::Only;
@@ -20,6 +21,7 @@ use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::config;
 use codex_agent_shared::error::{Context, Error, Result};
+use codex_agent_shared::host::{Host, HostList};
 use codex_agent_shared::terminal::is_terminal;
 use codex_agent_shared::watch::From;
 
@@ -118,6 +120,10 @@ pub struct Jobs {
     pub watch: WatchFlags,
     /// `--new`.
     pub new: bool,
+    /// `--on`.
+    pub on: Option<HostList>,
+    /// `--give-up`.
+    pub given_up: Vec<String>,
     /// The flags that were given and need a prompt.
     pub with_prompt: Vec<&'static str>,
 }
@@ -167,7 +173,36 @@ impl Jobs {
             on_limit: self.on_limit.unwrap_or(saved.on_limit),
             interrupted: self.interrupted.unwrap_or_default(),
             codex_options: None,
+            hosts: self.hosts_after(&saved)?,
         })
+    }
+
+    /// The hosts of a run: those of `--on`, or else those that were saved.
+    fn hosts_after(&self, saved: &SavedSettings) -> Result<HostSettings> {
+        let all = match &self.on {
+            Some(list) => list.hosts()?.into_iter().map(|(host, slots)| self.slots_of(host, slots)).collect(),
+            None => {
+                let saved = saved.hosts.iter();
+                let host =
+                    |saved: &SavedHost| Ok(HostSlots { host: Host::named(&saved.name)?, slots: saved.slots });
+                saved.map(host).collect::<Result<Vec<_>>>()
+            }
+        };
+        Ok(HostSettings {
+            all: all?,
+            take_unassigned: self.on.is_some() || saved.on_hosts,
+            most: self.max_concurrent.or(saved.most),
+            given_up: self.given_up.clone(),
+        })
+    }
+
+    /// A host with the number of jobs that run there at a time: that of `--on`, of the configuration, or of a run.
+    pub fn slots_of(&self, host: Host, given: Option<usize>) -> Result<HostSlots> {
+        let slots = match given.or(host.max_concurrent) {
+            Some(slots) => slots,
+            None => self.max_concurrent()?,
+        };
+        Ok(HostSlots { host, slots })
     }
 
     /// The options of all jobs of a queue: those that were saved when the run was started, unless flags set

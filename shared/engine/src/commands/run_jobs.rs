@@ -6,11 +6,13 @@ use crate::commands::on_end;
 use crate::commands::start::Planned;
 use crate::disk::progress::RunProgress;
 use crate::record::job::Job;
+use crate::record::settings::HostSettings;
 use crate::run::plan::Plan;
 use crate::show::end::NextCommands;
 use crate::show::events::Show;
 use codex_agent_shared::cli::flags::CommonOptions;
-use codex_agent_shared::error::{Exit, Result, status};
+use codex_agent_shared::error::{Error, Exit, Result, status};
+use codex_agent_shared::host::Host;
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::terminal::can_ask;
 
@@ -52,9 +54,15 @@ pub fn run_jobs_after<G>(
         return Ok(Exit::Done);
     }
     // The settings come first, since no job can run without Codex.
-    let settings = jobs.settings_after(common, earlier)?;
+    let mut settings = jobs.settings_after(common, earlier)?;
     match plan_jobs(&mut plan, common, jobs, settings.max_concurrent, guarded, guard, read) {
-        Ok(true) => {}
+        Ok(true) => {
+            let added = add_hosts(&mut settings.hosts, &plan, jobs);
+            if let Err(error) = added {
+                plan.discard();
+                return Err(error.or_hint("nothing was started"));
+            }
+        }
         Ok(false) => {
             plan.discard();
             return Ok(Exit::Negative);
@@ -72,6 +80,23 @@ pub fn run_jobs_after<G>(
     let mut shown = Show::new(options, plan.len());
     let ended = plan.run(settings, &mut shown);
     shown.close(&dir, ended, &NextCommands::for_run(&dir), || on_end::run(&dir))
+}
+
+/// Adds the hosts that the jobs name. A record may name only a host that the user has named: a group has those of its
+/// members.
+fn add_hosts(hosts: &mut HostSettings, plan: &Plan, jobs: &Jobs) -> Result<()> {
+    for (name, is_trusted) in plan.hosts() {
+        if hosts.all.iter().any(|slots| slots.host.name == name) {
+            continue;
+        }
+        let host = if is_trusted { Some(Host::named(name)?) } else { Host::configured(name)? };
+        let host = host.ok_or_else(|| {
+            Error::new(format!("a job names host '{name}', which neither --on nor config.toml names"))
+                .hint("nothing was started")
+        })?;
+        hosts.all.push(jobs.slots_of(host, None)?);
+    }
+    Ok(())
 }
 
 /// Plans all jobs, and announces the run; false if the user does not confirm it.

@@ -6,224 +6,23 @@
 //! meanwhile.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Duration;
 
-use crate::clock::Moment;
 use crate::disk::journal::{Entry, JournalReader, LineSpan};
 use crate::disk::run_dir::RunDir;
-use crate::liveness;
-use crate::record::event::{Codex, Counts, Event, JobRef, Process, RunEvent, Usage};
-use crate::record::failure::{Class, Failure, Sent};
+use crate::record::event::{Codex, Counts, Event, JobRef, Process, RunEvent};
+use crate::record::failure::{Class, Sent};
 use crate::record::job::{Job, Kind, Status};
 use crate::record::settings::{Interrupted, SavedSettings};
 use codex_agent_shared::error::Result;
-use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
+use job::hash;
 
-/// The state of a job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
-    /// Not started, or nothing was sent.
-    #[default]
-    Pending,
-    /// Started, without an end in the journal.
-    Running,
-    /// The turn was completed.
-    Completed,
-    /// The job failed.
-    Failed {
-        /// Whether a continued run reruns the job.
-        again: bool,
-        /// Whether the model may have seen the prompt.
-        sent: bool,
-    },
-    /// The job was skipped.
-    Skipped,
-}
+mod job;
 
-/// The last start of a job.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Start {
-    /// The time of the start.
-    pub at: Timestamp,
-    /// The id of the boot.
-    pub boot: Option<String>,
-    /// The tokens of its session before the start.
-    pub usage_before: Option<Usage>,
-    /// The process, if it was started.
-    pub process: Option<Process>,
-    /// The session that Codex was asked to continue.
-    pub asked: Option<Id>,
-    /// Whether the session was new, so that all of its tokens are of this turn.
-    pub is_new: bool,
-    /// Whether its session was reported, so that the model may have seen the prompt.
-    pub session_reported: bool,
-    /// The version of Codex.
-    pub version: Option<String>,
-    /// The length of the rollout, if known.
-    pub before: Option<u64>,
-    /// The time since the boot, in milliseconds.
-    pub up: Option<i64>,
-}
+pub use job::{Binding, JobOutcome, JobState, NextStart, Start, State};
 
-impl Start {
-    /// The time since the start, independent of the wall clock.
-    pub fn age(&self) -> Duration {
-        let then = Moment { at: self.at, up: self.up };
-        Moment::now().since(then, liveness::is_this_boot(self.boot.as_deref()))
-    }
-}
-
-/// The input of the next start of a job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NextStart {
-    /// The plan.
-    #[default]
-    Plan,
-    /// "Continue.", in the session of an interrupted attempt.
-    Continue(Id),
-    /// The plan, in a fork of the session.
-    Fork,
-}
-
-/// The outcome of a job so far, by the events of its run.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct JobOutcome {
-    /// The status. A job that is rerun is pending.
-    pub status: Status,
-    /// Whether the job was planned without a later event: its runner is about to send it.
-    pub is_claimed: bool,
-    /// Whether the model may have seen the prompt in this run, although the job is pending.
-    pub was_sent: bool,
-    /// The time of the start.
-    pub started_at: Option<Timestamp>,
-    /// The time of the end.
-    pub ended_at: Option<Timestamp>,
-    /// The session.
-    pub session: Option<Id>,
-    /// The failure.
-    pub failure: Option<Failure>,
-    /// The exit status of Codex.
-    pub exit_code: Option<i32>,
-}
-
-impl JobOutcome {
-    /// Applies an event of the job. False for an event that changes nothing.
-    pub fn apply(&mut self, event: &Event) -> bool {
-        self.is_claimed = false;
-        let was_sent = self.was_sent;
-        match &event.what {
-            RunEvent::JobStarted { of, .. } => {
-                let (status, session, started_at) = (Status::Running, of.session, Some(event.at));
-                *self = JobOutcome { status, session, started_at, was_sent, ..JobOutcome::default() };
-            }
-            RunEvent::JobSession { of } => self.session = of.session,
-            RunEvent::JobCompleted { of, .. } => {
-                (self.status, self.session) = (Status::Completed, of.session);
-                (self.exit_code, self.ended_at) = (Some(0), Some(event.at));
-            }
-            RunEvent::JobFailed { again: true, failure, .. } => {
-                self.was_sent |= failure.class.row().sent != Sent::No;
-                self.requeue();
-            }
-            RunEvent::JobSkipped { withdrawn: true, .. } => self.requeue(),
-            RunEvent::JobFailed { of, failure, exit_code, .. } => {
-                (self.status, self.session) = (Status::Failed, of.session);
-                (self.failure, self.exit_code) = (Some(failure.clone()), *exit_code);
-                self.ended_at = Some(event.at);
-            }
-            RunEvent::JobSkipped { why, .. } => {
-                self.status = Status::Failed;
-                self.failure = Some(Failure::new(Class::Busy, why.clone()));
-                self.ended_at = Some(event.at);
-            }
-            _ => return false,
-        }
-        true
-    }
-
-    /// Makes the job pending again.
-    pub fn requeue(&mut self) {
-        *self = JobOutcome { was_sent: self.was_sent, ..JobOutcome::default() };
-    }
-
-    /// Whether the job was sent and has ended.
-    pub fn is_over(&self) -> bool {
-        matches!(self.status, Status::Completed | Status::Failed)
-    }
-}
-
-/// A job of a run.
-#[derive(Debug, Default)]
-pub struct JobState {
-    /// The line of its plan in the journal.
-    pub place: LineSpan,
-    /// Its id, number, last attempt, session and name.
-    pub of: JobRef,
-    /// The session that it resumes.
-    pub asked: Option<Id>,
-    /// The session that it resumes or forks.
-    source: Option<Id>,
-    /// Its Codex home.
-    pub home: Option<String>,
-    /// The hash of its prompt.
-    prompt_hash: u64,
-    /// Whether it was planned after the run began: its feed chose it, and chooses it anew if it is unclaimed.
-    pub arrived: bool,
-    /// Its state.
-    pub state: State,
-    /// Whether the model may have seen the prompt before.
-    pub resent: bool,
-    /// The input of the next start.
-    pub next: NextStart,
-    /// Its last start.
-    pub start: Option<Start>,
-    /// Whether the job was begun anew because its session was never written.
-    pub anew: bool,
-    /// Its outcome so far.
-    pub outcome: JobOutcome,
-}
-
-impl JobState {
-    /// Whether its prompt is this one.
-    pub fn has_prompt(&self, prompt: &str) -> bool {
-        self.prompt_hash == hash(prompt)
-    }
-
-    /// The class of its failure, if no continued run does the job again by itself.
-    pub fn failure_class(&self) -> Option<Class> {
-        match self.state {
-            State::Failed { again: false, .. } | State::Skipped => {
-                self.outcome.failure.as_ref().map(|failure| failure.class)
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether it was interrupted.
-    pub fn is_interrupted(&self) -> bool {
-        self.failure_class().is_some_and(Class::is_interrupted)
-    }
-
-    /// The session without which it cannot be started: the one that it drives or forks.
-    pub fn session_needed(&self) -> Option<Id> {
-        match self.next {
-            NextStart::Continue(session) => Some(session),
-            NextStart::Fork | NextStart::Plan => self.source,
-        }
-    }
-
-    /// The session that it drives, while it runs or when it is started.
-    pub fn session_driven(&self) -> Option<Id> {
-        match (self.state, self.next) {
-            (State::Running, _) => self.of.session,
-            (_, NextStart::Continue(session)) => Some(session),
-            (_, NextStart::Fork) => None,
-            (_, NextStart::Plan) => self.asked,
-        }
-    }
-}
+/// The kind of the run of a worker, whose jobs are those of a run of another machine.
+pub const WORKER: &str = "worker";
 
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -297,6 +96,7 @@ impl RunProgress {
         (task.place, task.asked, task.prompt_hash) = (place, asked, prompt_hash);
         task.source = job.session;
         task.home.clone_from(&job.codex_home);
+        task.wanted_host.clone_from(&job.host);
         task.resent |= job.resent;
         task.outcome.requeue();
         task.outcome.is_claimed = true;
@@ -348,6 +148,10 @@ impl RunProgress {
 
     /// Whether a continued run would do something. A finished run with failures is finished.
     pub fn is_open(&self) -> bool {
+        // The pending jobs of a worker are those of another run, which gives them to it again.
+        if self.kind == WORKER {
+            return self.counts.running > 0;
+        }
         match self.ended {
             Some((_, End::Completed | End::Stopped(_, 0))) => false,
             Some((_, End::Stopped(..))) | None => true,
@@ -361,6 +165,9 @@ impl RunProgress {
 
     /// The number of jobs that a continued run would do.
     pub fn count_left(&self) -> usize {
+        if self.kind == WORKER {
+            return self.counts.running;
+        }
         self.counts.pending + self.counts.running
     }
 
@@ -395,6 +202,11 @@ impl RunProgress {
                 self.set_state(at, State::Pending);
             }
         }
+        self.begin(codex);
+    }
+
+    /// Begins or continues the run with this Codex, and leaves its jobs as they are.
+    pub fn begin(&mut self, codex: Codex) {
         self.started_at.get_or_insert_with(Timestamp::now);
         (self.codex, self.ended) = (codex, None);
     }
@@ -495,8 +307,20 @@ impl RunProgress {
                     session_reported: false,
                 });
                 task.of = of;
+                if let Some(binding) = &mut task.binding {
+                    binding.is_begun = true;
+                }
                 self.set_state(index, State::Running);
             }
+            RunEvent::JobBound { of, place } => {
+                let task = &mut self.all[index];
+                let host = of.host.clone().unwrap_or_default();
+                task.binding = Some(Binding { host, place, is_begun: false });
+                task.of = of;
+                self.set_state(index, State::Running);
+            }
+            RunEvent::JobReturned { .. } => self.unbind(index),
+            RunEvent::HostUp { .. } | RunEvent::HostLost { .. } => {}
             RunEvent::JobSpawned { process, .. } => {
                 if let Some(start) = &mut self.all[index].start {
                     start.process = Some(process);
@@ -510,14 +334,14 @@ impl RunProgress {
                 task.of = of;
             }
             RunEvent::JobCompleted { of, .. } => {
-                self.all[index].of = of;
+                (self.all[index].of, self.all[index].binding) = (of, None);
                 self.set_state(index, State::Completed);
             }
             RunEvent::JobFailed { of, failure, again, continues, .. } => {
                 if let (true, Some(session)) = (continues, of.session) {
                     self.all[index].next = NextStart::Continue(session);
                 }
-                self.all[index].of = of;
+                (self.all[index].of, self.all[index].binding) = (of, None);
                 self.all[index].anew |= failure.class == Class::Unrecorded;
                 let sent = failure.class.row().sent != Sent::No;
                 self.killed |= failure.class == Class::Stopped;
@@ -536,7 +360,8 @@ impl RunProgress {
             RunEvent::RunStopped { why, left, .. } => {
                 self.requeue_unended();
                 for job in 0..self.all.len() {
-                    if self.all[job].state == State::Running {
+                    // The host of a bound job may have sent its prompt.
+                    if self.all[job].state == State::Running && self.all[job].binding.is_none() {
                         self.set_state(job, State::Pending);
                     }
                 }
@@ -547,17 +372,19 @@ impl RunProgress {
 }
 
 impl RunProgress {
+    /// Makes a job pending that its host returned: nothing was sent.
+    pub fn unbind(&mut self, at: usize) {
+        let task = &mut self.all[at];
+        (task.binding, task.of.host) = (None, None);
+        let state = if task.arrived { State::Skipped } else { State::Pending };
+        self.set_state(at, state);
+    }
+
     /// A run stops when no job is running, so nothing was sent for a job without an end in the journal.
     fn requeue_unended(&mut self) {
-        let outcomes = self.all.iter_mut().map(|job| &mut job.outcome);
-        outcomes
+        let jobs = self.all.iter_mut().filter(|job| job.binding.is_none());
+        jobs.map(|job| &mut job.outcome)
             .filter(|outcome| outcome.is_claimed || outcome.status == Status::Running)
             .for_each(JobOutcome::requeue);
     }
-}
-
-fn hash(prompt: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    prompt.hash(&mut hasher);
-    hasher.finish()
 }

@@ -35,7 +35,7 @@ use codex_agent_shared::store::private;
 pub(crate) const DEPTH: &str = "CODEX_AGENT_DEPTH";
 
 /// The greatest nesting depth.
-const DEEPEST: u32 = 3;
+pub(crate) const DEEPEST: u32 = 3;
 
 /// The nesting depth of this process.
 pub(crate) fn depth() -> u32 {
@@ -115,7 +115,7 @@ impl Start<'_> {
             .stderr(Stdio::from(err))
             .env("CODEX_AGENT_RUN", folder.name())
             .env("CODEX_AGENT_JOB", &of.job)
-            .env(DEPTH, (depth() + 1).to_string());
+            .env(DEPTH, (depth().max(job.depth) + 1).to_string());
         if let Some(home) = job.codex_home.as_deref().map(Path::new) {
             // Codex refuses a missing home in CODEX_HOME, and creates the default one. Only the default home
             // passes the checks while it is missing.

@@ -12,7 +12,7 @@
 //! incomplete or without the queue. Nothing is sent meanwhile. The run stops if the queue is missing for longer
 //! than [`AWAY`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use crate::disk::progress::{JobState, RunProgress};
 use crate::queue::{Prompt, Queue, Queues, Status};
 use crate::record::event::Counts;
 use crate::record::job::Job;
-use crate::run::feed::{JobFeed, LOOK, NextJob, Offer};
+use crate::run::feed::{JobFeed, LOOK, NextJob, Occupied, Offer};
 use codex_agent_shared::error::{Error, Exit, Result, warn, warn_once};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::store::lock::Lock;
@@ -245,7 +245,7 @@ impl Runner {
 }
 
 impl JobFeed for Runner {
-    fn next(&mut self, run: &RunProgress, _driven: HashSet<Id>) -> Result<NextJob> {
+    fn next(&mut self, run: &RunProgress, _occupied: Occupied<'_>) -> Result<NextJob> {
         let now = Instant::now();
         if now < self.delayed_until {
             return Ok(match self.refresh(run) {

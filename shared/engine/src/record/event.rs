@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::record::failure::Failure;
 use crate::record::job::{Kind, Sandbox};
@@ -100,6 +101,9 @@ pub struct JobRef {
     /// The name of the session; null if it has no name.
     #[serde(default)]
     pub name: Option<String>,
+    /// The host that carries out the job; absent for a job of this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 /// A process, with its start time and boot, since process ids are reused.
@@ -258,6 +262,55 @@ pub enum RunEvent {
         /// Whether the prompt was unclaimed, or removed from its queue.
         #[serde(default)]
         withdrawn: bool,
+        /// The failure because of which a worker returns the job; absent otherwise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
+    /// A job belongs to a host from now on: no other host carries it out, unless this one returns it.
+    #[serde(rename = "job.bound")]
+    JobBound {
+        #[serde(flatten)]
+        of: JobRef,
+        /// The place of the host: the random id of its state directory.
+        place: String,
+    },
+    /// A host returned a job of which nothing was sent.
+    #[serde(rename = "job.returned")]
+    JobReturned {
+        #[serde(flatten)]
+        of: JobRef,
+        /// The reason: the class of the failure that prevented the start; see codex-agent-records(5).
+        why: String,
+        /// The message of the host.
+        message: String,
+        /// The time when a usage limit of the host resets; null if unknown, and for other reasons.
+        until: Option<Timestamp>,
+    },
+    /// A host is connected.
+    #[serde(rename = "host.up")]
+    HostUp {
+        /// The name of the host.
+        host: String,
+        /// The version of codex-agent there.
+        version: String,
+        /// The executable of Codex there.
+        codex: Codex,
+        /// The place of the host: the random id of its state directory.
+        place: String,
+        /// The id of its boot; null if unknown.
+        boot: Option<String>,
+        /// The number of its processors.
+        cpus: usize,
+    },
+    /// The connection to a host ended, or could not be made. The jobs of the host may be running there.
+    #[serde(rename = "host.lost")]
+    HostLost {
+        /// The name of the host.
+        host: String,
+        /// The reason, for the user.
+        why: String,
+        /// Whether this runner does not try again.
+        given_up: bool,
     },
     /// A run waits.
     #[serde(rename = "run.waiting")]
@@ -286,7 +339,7 @@ pub enum RunEvent {
 
 impl RunEvent {
     /// The names of all types.
-    pub const TYPES: [&'static str; 11] = [
+    pub const TYPES: [&'static str; 15] = [
         "run.planned",
         "run.started",
         "job.started",
@@ -295,6 +348,10 @@ impl RunEvent {
         "job.completed",
         "job.failed",
         "job.skipped",
+        "job.bound",
+        "job.returned",
+        "host.up",
+        "host.lost",
         "run.waiting",
         "run.completed",
         "run.stopped",
@@ -306,6 +363,25 @@ impl RunEvent {
         RunEvent::TYPES.into_iter().find(|name| tagged["type"] == *name).unwrap_or_default()
     }
 
+    /// A job of which nothing was sent, and that a worker gives back because of a failure.
+    pub fn returned(of: JobRef, failure: Failure) -> RunEvent {
+        let why = failure.message.clone();
+        RunEvent::JobSkipped { of, why, withdrawn: true, failure: Some(failure) }
+    }
+
+    /// Whether the job is pending again, because nothing was sent.
+    pub fn is_withdrawal(&self) -> bool {
+        matches!(self, RunEvent::JobSkipped { withdrawn: true, .. } | RunEvent::JobReturned { .. })
+    }
+
+    /// Whether nothing follows about an attempt of a job.
+    pub fn ends_attempt(&self) -> bool {
+        matches!(
+            self,
+            RunEvent::JobCompleted { .. } | RunEvent::JobFailed { .. } | RunEvent::JobSkipped { .. }
+        )
+    }
+
     /// The job of the event.
     pub fn job_ref(&self) -> Option<&JobRef> {
         match self {
@@ -314,7 +390,9 @@ impl RunEvent {
             | RunEvent::JobSession { of }
             | RunEvent::JobCompleted { of, .. }
             | RunEvent::JobFailed { of, .. }
-            | RunEvent::JobSkipped { of, .. } => Some(of),
+            | RunEvent::JobSkipped { of, .. }
+            | RunEvent::JobBound { of, .. }
+            | RunEvent::JobReturned { of, .. } => Some(of),
             _ => None,
         }
     }
@@ -338,6 +416,44 @@ pub struct Event {
     pub counts: Counts,
 }
 
+/// An event of Codex. Never in the journal of a run.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct JobEvent<'e> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The version of events.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = crate::record::job::VERSION)))]
+    v: u32,
+    /// The id of the run.
+    run: &'e str,
+    /// The time when the event was read.
+    pub at: Timestamp,
+    #[serde(flatten)]
+    of: &'e JobRef,
+    /// The event as Codex printed it.
+    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Value"))]
+    pub event: &'e RawValue,
+}
+
+impl<'e> JobEvent<'e> {
+    /// The type of the record.
+    pub const TYPE: &'static str = "job.event";
+
+    /// The record of a line that Codex printed for a job; `None` if the line is not JSON.
+    pub fn new(run: &'e str, of: &'e JobRef, line: &'e [u8]) -> Option<JobEvent<'e>> {
+        let event = serde_json::from_slice(line).ok()?;
+        Some(JobEvent {
+            kind: JobEvent::TYPE,
+            v: crate::record::job::VERSION,
+            run,
+            at: Timestamp::now(),
+            of,
+            event,
+        })
+    }
+}
+
 impl Event {
     /// An event of this moment, without counts.
     pub fn new(run: &str, what: RunEvent) -> Event {
@@ -352,7 +468,7 @@ mod tests {
 
     #[test]
     fn events_are_parsed_as_they_were_written() {
-        let of = JobRef { job: "1".into(), number: 1, attempt: 2, session: None, name: None };
+        let of = JobRef { job: "1".into(), number: 1, attempt: 2, session: None, name: None, host: None };
         let process = Process { pid: 7, start_time: Some(9), boot: None };
         for what in [
             RunEvent::JobSpawned { of: of.clone(), process: process.clone() },

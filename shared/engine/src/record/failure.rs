@@ -43,6 +43,7 @@ pub enum Class {
     Locked,
     Unrecorded,
     Version,
+    Host,
     /// Any other failure.
     #[serde(other)]
     Other,
@@ -75,7 +76,7 @@ const fn row(class: Class, sent: Sent, is_transient: bool, stops_run: bool) -> R
 }
 
 /// All classes.
-const TABLE: [Row; 28] = [
+const TABLE: [Row; 29] = [
     row(Class::Busy, Sent::No, true, false),
     row(Class::Locked, Sent::No, true, false),
     row(Class::Damaged, Sent::No, false, false),
@@ -103,6 +104,7 @@ const TABLE: [Row; 28] = [
     row(Class::Unrecorded, Sent::No, true, false),
     row(Class::Version, Sent::Perhaps, false, true),
     row(Class::Stopped, Sent::Perhaps, true, false),
+    row(Class::Host, Sent::No, true, false),
     row(Class::Other, Sent::Perhaps, false, false),
 ];
 
@@ -166,7 +168,8 @@ impl Class {
     /// their own.
     pub fn may_pass(self) -> bool {
         let row = self.row();
-        let own_rule = [Class::Busy, Class::Locked, Class::Interrupted, Class::Unrecorded, Class::Stopped];
+        let own_rule =
+            [Class::Busy, Class::Locked, Class::Interrupted, Class::Unrecorded, Class::Stopped, Class::Host];
         row.is_transient && !row.stops_run && !own_rule.contains(&self)
     }
 
@@ -222,6 +225,7 @@ impl Class {
             ("locked", "Codex's database is locked"),
             ("unrecorded", "Codex ended before it recorded the prompt"),
             ("wrong_session", "Codex resumed another session"),
+            ("host", "the host of the job cannot be reached, or cannot carry out jobs"),
             ("version", "a version of Codex that is too old has written to the rollout"),
             ("other", "any other failure"),
         ]

@@ -8,9 +8,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use codex_agent_shared::choice::Choice;
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::record::Id;
+
+use crate::record::file::JobFile;
+pub use crate::record::options::{Options, Sandbox, check_argument};
+use crate::record::settings::SavedSettings;
 
 /// The status of a job in a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,56 +45,6 @@ pub enum Kind {
     Resume,
     /// Fork a session, and add a turn to the fork (Codex 0.148 and later).
     Fork,
-}
-
-/// The sandbox mode, least trust first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Sandbox {
-    /// Codex may write nothing.
-    ReadOnly,
-    /// Codex may write in its working directory.
-    WorkspaceWrite,
-    /// Codex may write everywhere. Never chosen by default.
-    DangerFullAccess,
-}
-
-impl Choice for Sandbox {
-    const ALL: &'static [(Sandbox, &'static str, &'static str)] = &[
-        (Sandbox::ReadOnly, "read-only", "Codex may change no file"),
-        (
-            Sandbox::WorkspaceWrite,
-            "workspace-write",
-            "Codex may change files in the directory of the session",
-        ),
-        (Sandbox::DangerFullAccess, "danger-full-access", "Codex runs without a sandbox"),
-    ];
-}
-
-/// The options for Codex.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default)]
-pub struct Options {
-    /// The model; null means Codex's default.
-    pub model: Option<String>,
-    /// The sandbox mode. Null means Codex's default for a new session; for a resumed session its last mode,
-    /// but at most workspace-write.
-    pub sandbox: Option<Sandbox>,
-    /// Settings KEY=VALUE for Codex's configuration.
-    pub config: Vec<String>,
-    /// Whether Codex may run outside a git repository.
-    pub skip_git_repo_check: bool,
-    /// The absolute path of a JSON Schema of the last message.
-    pub output_schema: Option<String>,
-    /// Whether Codex runs without approvals and without a sandbox.
-    pub bypass: bool,
-    /// Whether a new session or a fork begins in a new git worktree, which Codex creates (0.156 and later). A resumed
-    /// session stays in its directory.
-    pub worktree: bool,
-    /// Further arguments for codex exec; each begins with a dash.
-    pub args: Vec<String>,
 }
 
 /// The plan of one turn.
@@ -134,10 +87,40 @@ pub struct Job {
     /// Whether the model may already have received this prompt, in another run; absent if not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resent: bool,
+    /// The host that carries out the job. If it is absent, the job may be carried out by any host of the run, or by this
+    /// machine if the run has no hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub host: Option<String>,
+    /// The number of the attempt, from 1, in a record for a worker. A worker begins no attempt of a job that it has begun
+    /// already. 0 and absent in other records.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempt: u32,
+    /// Whether an event of this attempt was received from the worker. A worker that does not know the job must not begin
+    /// it. Absent if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub begun: bool,
+    /// The number of runs that are nested in each other where the job comes from; absent if 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub depth: u32,
+    /// The images and the JSON Schema of the job by content, in a record for a worker.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<JobFile>,
+    /// The time limits of a job and the action at a usage limit, in a record for a worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "SavedSettings"))]
+    pub settings: Option<Box<SavedSettings>>,
+    /// Whether the worker prints Codex's own events too, as job.event records; absent if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub events: bool,
 }
 
 fn version() -> u32 {
     VERSION
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Job {
@@ -209,41 +192,6 @@ impl Job {
             return Err(Error::new("the fields 'sandbox' and 'bypass' of a job cannot be combined"));
         }
         Ok(self)
-    }
-}
-
-/// Refuses a word that cannot be an additional argument for Codex. A word without a dash would be read as the prompt or
-/// as a command. With `--remote` the turn runs in another process, which does not have the lock on the output, so that
-/// the prompt could be sent twice.
-pub fn check_argument(word: &str) -> Result<()> {
-    let refuse = |why: &str| Err(Error::new(format!("invalid argument '{word}' for Codex: {why}")));
-    if word.len() < 2 || !word.starts_with('-') || word == "--" {
-        return refuse("expected --FLAG or --FLAG=VALUE");
-    }
-    let flag = word.split('=').next().unwrap_or(word);
-    if ["--remote", "--remote-auth-token-env"].contains(&flag) {
-        return refuse("the turn would run in another process, which a run cannot follow")
-            .map_err(|error| error.hint("run codex-agent on the machine of the app-server"));
-    }
-    Ok(())
-}
-
-impl Options {
-    /// Finds the option that removes the sandbox, in the words of Codex.
-    pub fn find_sandbox_bypass(&self) -> Option<&str> {
-        if self.bypass {
-            return Some("bypass");
-        }
-        if self.sandbox == Some(Sandbox::DangerFullAccess) {
-            return Some(Sandbox::DangerFullAccess.word());
-        }
-        let removes = |word: &str| {
-            let word = word.to_ascii_lowercase();
-            // In TOML a letter can be written by its number.
-            let is_disguised = word.contains("sandbox") && word.contains('\\');
-            word.contains("danger") || word.contains("yolo") || is_disguised
-        };
-        self.args.iter().chain(&self.config).map(String::as_str).find(|word| removes(word))
     }
 }
 

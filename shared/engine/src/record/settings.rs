@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::job::Options;
+use crate::record::options::Options;
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::error::{Error, Result};
+use codex_agent_shared::host::Host;
 use codex_agent_shared::time::parse_duration;
 
 /// The time limits of an attempt.
@@ -167,6 +168,40 @@ pub struct Settings {
     pub interrupted: Interrupted,
     /// The options and images of all jobs of a queue; jobs of other runs have their own.
     pub codex_options: Option<CodexOptions>,
+    /// The hosts that carry out jobs.
+    pub hosts: HostSettings,
+}
+
+/// The hosts of a run.
+#[derive(Clone, Debug, Default)]
+pub struct HostSettings {
+    /// The hosts, in the order in which they get jobs.
+    pub all: Vec<HostSlots>,
+    /// Whether jobs that name no host are carried out by any of them, and not by this machine.
+    pub take_unassigned: bool,
+    /// The greatest number of jobs that run at a time here and on all hosts; without it, each has its own.
+    pub most: Option<usize>,
+    /// The hosts whose bound jobs are given up.
+    pub given_up: Vec<String>,
+}
+
+/// A host, and the number of jobs that run there at a time.
+#[derive(Clone, Debug)]
+pub struct HostSlots {
+    /// The host.
+    pub host: Host,
+    /// The number of jobs.
+    pub slots: usize,
+}
+
+/// A host of a run, as the journal has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SavedHost {
+    /// The name of the host.
+    pub name: String,
+    /// The number of jobs that run there at a time.
+    pub slots: usize,
 }
 
 /// The settings that the journal has for a continued run, in addition to max_concurrent and codex.
@@ -191,6 +226,16 @@ pub struct SavedSettings {
     /// The options and images of all jobs of a queue; null if each job has its own.
     #[serde(rename = "told")]
     pub codex_options: Option<CodexOptions>,
+    /// The hosts that carry out jobs; absent if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<SavedHost>,
+    /// Whether jobs that name no host are carried out by these hosts; absent if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub on_hosts: bool,
+    /// The greatest number of jobs that run at a time on all hosts; absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "usize"))]
+    pub most: Option<usize>,
 }
 
 impl Settings {
@@ -207,7 +252,16 @@ impl Settings {
             on_busy: self.on_busy.to_text(),
             on_limit: self.on_limit,
             codex_options: self.codex_options.clone(),
+            hosts: self.hosts.all.iter().map(HostSlots::to_saved).collect(),
+            on_hosts: self.hosts.take_unassigned,
+            most: self.hosts.most,
         }
+    }
+}
+
+impl HostSlots {
+    fn to_saved(&self) -> SavedHost {
+        SavedHost { name: self.host.name.clone(), slots: self.slots }
     }
 }
 

@@ -32,10 +32,12 @@ use crate::record::event::{Codex, Counts, Event, RunEvent};
 use crate::record::failure::{Class, Failure};
 use crate::record::job::Job;
 use crate::record::settings::Settings;
-use crate::run::feed::{JobFeed, LOOK, PlannedJobs};
+use crate::run::failed::Failed;
+use crate::run::feed::{JobFeed, LOOK, PlannedJobs, Request};
+use crate::run::hosts::Hosts;
 use crate::run::observer::{Observer, RunningJob, about};
 use crate::run::usage_limit::LimitGate;
-use codex_agent_shared::child::signals::Signals;
+use codex_agent_shared::child::signals::{Awaited, Signals};
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::error::{Error, Result, buffer_stderr, reason};
 use codex_agent_shared::record::Id;
@@ -80,10 +82,23 @@ pub fn supervise(
     feed: &mut dyn JobFeed,
     listener: &mut dyn Observer,
 ) -> Result<RunEnd> {
-    spawn::check_depth()?;
     // The version query may take a while. Signals have their default action until then: nothing was begun.
     let mut versions = Versions::default();
     let codex = command::describe_codex(&settings.codex, tasks.codex_home.as_deref(), &mut versions);
+    supervise_with(dir, journal, tasks, settings, feed, listener, (codex, versions))
+}
+
+/// As [`supervise`], with a Codex whose version is known.
+pub fn supervise_with(
+    dir: &RunDir,
+    journal: Journal,
+    tasks: &mut RunProgress,
+    settings: Settings,
+    feed: &mut dyn JobFeed,
+    listener: &mut dyn Observer,
+    (codex, versions): (Codex, Versions),
+) -> Result<RunEnd> {
+    spawn::check_depth()?;
     let signals = Signals::catch()?;
     buffer_stderr();
     let mut engine = Engine::new(dir, journal, tasks, settings, feed, listener);
@@ -107,6 +122,7 @@ pub fn conclude(dir: &RunDir, why: &str, listener: &mut dyn Observer) -> Result<
     let mut engine = Engine::new(dir, journal, &mut tasks, settings, &mut feed, listener);
     engine.stop.why = Some(why.to_owned());
     engine.adopt_all()?;
+    engine.interrupt_bound(|_| true, "the run is not continued")?;
     loop {
         engine.poll_running()?;
         if engine.running.is_empty() {
@@ -130,6 +146,8 @@ pub(super) struct Engine<'e> {
     pub(super) limits: Limits,
     pub(super) stop: Stop,
     pub(super) running: Vec<Running>,
+    /// The hosts that carry out jobs.
+    pub(super) hosts: Hosts,
     /// The jobs whose session is busy, each with the time of the first check and the number of checks.
     pub(super) busy: HashMap<usize, (Instant, u32)>,
     /// The number of retries by job.
@@ -175,22 +193,6 @@ pub(super) struct Stop {
     pub(super) is_broken: bool,
 }
 
-/// A failed attempt.
-#[derive(Clone)]
-pub(super) struct Failed {
-    pub(super) failure: Failure,
-    /// Whether a continued run reruns the job.
-    pub(super) again: bool,
-    pub(super) exit: Option<std::process::ExitStatus>,
-}
-
-impl Failed {
-    /// A failure without an exit status of Codex. The job is rerun if all jobs would fail in the same way.
-    pub(super) fn without_exit(failure: Failure) -> Failed {
-        Failed { again: failure.class.row().stops_run, failure, exit: None }
-    }
-}
-
 impl Limits {
     /// The usage limit of a Codex home.
     pub(super) fn gate(&mut self, home: Option<&str>) -> Result<&mut LimitGate> {
@@ -219,6 +221,7 @@ impl<'e> Engine<'e> {
             journal,
             tasks,
             checker: Checker::new(&settings.codex, Versions::default()),
+            hosts: Hosts::new(&settings.hosts),
             settings,
             feed,
             listener,
@@ -257,9 +260,14 @@ impl<'e> Engine<'e> {
         let continued = self.tasks.is_begun();
         let jobs = 0..self.tasks.all.len();
         // A feed knows retried jobs as pending. Jobs that were claimed and never started must be unclaimed first.
+        let is_worker = self.feed.is_of_worker();
         let is_pending = |at: &usize| self.tasks.all[*at].state == State::Pending;
         let claimed: Vec<usize> = jobs.clone().filter(is_pending).collect();
-        self.tasks.reopen(codex);
+        match is_worker {
+            // The run of the other machine asks for jobs again.
+            true => self.tasks.begin(codex),
+            false => self.tasks.reopen(codex),
+        }
         if !continued {
             self.tasks.cwd =
                 std::env::current_dir().ok().and_then(|cwd| cwd.into_os_string().into_string().ok());
@@ -287,7 +295,8 @@ impl<'e> Engine<'e> {
                 self.give_back(at, Duration::ZERO);
             }
         }
-        self.adopt_all()
+        self.adopt_all()?;
+        self.give_up_hosts()
     }
 
     fn adopt_all(&mut self) -> Result<()> {
@@ -301,6 +310,9 @@ impl<'e> Engine<'e> {
 
     fn adopt(&mut self, at: usize) -> Result<()> {
         let task = &self.tasks.all[at];
+        if task.binding.is_some() {
+            return self.adopt_bound(at);
+        }
         if let Some(running) =
             Running::adopt(self.dir, at, task, self.settings.patience).map_err(follow_error)?
         {
@@ -344,10 +356,23 @@ impl<'e> Engine<'e> {
         about
     }
 
-    fn run(mut self, mut signals: Signals) -> Result<RunEnd> {
+    fn run(mut self, signals: Signals) -> Result<RunEnd> {
+        let ended = self.run_jobs(signals);
+        self.hosts.close();
+        ended
+    }
+
+    fn run_jobs(&mut self, mut signals: Signals) -> Result<RunEnd> {
         let mut wait = Duration::ZERO;
         loop {
-            let came = signals.wait(wait);
+            let came = {
+                let input = self.feed.input().map(Awaited::Readable);
+                let files: Vec<Awaited<'_>> = self.hosts.files().chain(input).collect();
+                signals.wait_with(&files, wait)
+            };
+            if came.leave {
+                return Ok(RunEnd::Left { running: self.count_running() });
+            }
             // A terminal closes once, even if SIGHUP arrives several times.
             let hangups = usize::from(came.hangup && !std::mem::replace(&mut self.stop.hung_up, true));
             for _ in 0..came.stops + hangups {
@@ -355,7 +380,7 @@ impl<'e> Engine<'e> {
                 match self.stop.requests {
                     1 => self.stop_starting(),
                     2 => self.stop_all(),
-                    _ => return Ok(RunEnd::Left { running: self.running.len() }),
+                    _ => return Ok(RunEnd::Left { running: self.count_running() }),
                 }
             }
             // SIGUSR1 is handled last, so that it does not count as a further request.
@@ -364,14 +389,23 @@ impl<'e> Engine<'e> {
                 self.stop_all();
             }
             self.poll_running()?;
+            self.poll_hosts()?;
+            for request in self.feed.take_requests(self.tasks)? {
+                match request {
+                    Request::Leave => return Ok(RunEnd::Left { running: self.count_running() }),
+                    Request::Stop(job) => self.stop_job(&job),
+                }
+            }
             let tick = self.feed.tick(self.tasks);
             let mut start = match self.start_due_jobs() {
                 Ok(start) => start,
                 // A job that was started but cannot be followed is judged by the next runner.
-                Err(error) if self.tasks.counts.running > self.running.len() => return Err(error),
+                Err(error) if self.tasks.counts.running > self.running.len() + self.hosts.count_bound() => {
+                    return Err(error);
+                }
                 Err(error) => {
                     // The run waits for its running jobs before it fails.
-                    if !self.running.is_empty() {
+                    if self.is_busy() {
                         self.listener.warn(&format!("no more jobs are started: {}", error.message()));
                     }
                     self.stop.why = Some("trouble".to_owned());
@@ -379,7 +413,10 @@ impl<'e> Engine<'e> {
                     None
                 }
             };
-            if self.running.is_empty() && (self.stop.why.is_some() || self.drained) {
+            if self.stop.why.is_none() {
+                self.stop_without_hosts();
+            }
+            if !self.is_busy() && (self.stop.why.is_some() || self.drained) {
                 // Jobs may have been added since the feed reported that none is pending.
                 self.feed.refresh(self.tasks);
                 self.drained &= self.counts().pending == 0;
@@ -389,14 +426,14 @@ impl<'e> Engine<'e> {
                 start = Some(Instant::now() + LOOK);
             }
             let most = if self.running.is_empty() { Duration::from_secs(60) } else { LOOK };
-            let next = [tick, start].into_iter().flatten().min();
+            let next = [tick, start, self.hosts.next_change()].into_iter().flatten().min();
             wait = next.map_or(most, |next| next.saturating_duration_since(Instant::now()).min(most));
         }
     }
 
     fn stop_starting(&mut self) {
         self.stop.why.get_or_insert("signal".to_owned());
-        let running = self.running.len();
+        let running = self.count_running();
         if running > 0 {
             let jobs = if running == 1 { "job" } else { "jobs" };
             self.listener
@@ -408,6 +445,25 @@ impl<'e> Engine<'e> {
         self.stop.why.get_or_insert("signal".to_owned());
         let now = Instant::now();
         self.running.iter_mut().for_each(|running| running.stop(Class::Stopped, now));
+        self.stop_on_hosts();
+    }
+
+    /// Stops one job.
+    fn stop_job(&mut self, job: &str) {
+        let at = self.tasks.position(job);
+        if let Some(running) = self.running.iter_mut().find(|running| Some(running.task) == at) {
+            running.stop(Class::Stopped, Instant::now());
+        }
+    }
+
+    /// The number of running jobs, here and on hosts.
+    fn count_running(&self) -> usize {
+        self.running.len() + self.hosts.count_asked()
+    }
+
+    /// Whether a job is running here, or may end on a host that is connected or is tried again.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.running.is_empty() || self.hosts.are_busy()
     }
 
     fn poll_running(&mut self) -> Result<()> {
@@ -429,12 +485,13 @@ impl<'e> Engine<'e> {
             }
         }
         let (counts, tasks, running) = (self.counts(), &self.tasks, &self.running);
-        let mut jobs = running.iter().map(|running| RunningJob {
+        let jobs = running.iter().map(|running| RunningJob {
             of: &tasks.all[running.task].of,
             since: running.start.at,
             about: &running.about,
             doing: &running.follower.progress.doing,
         });
+        let mut jobs = jobs.chain(self.hosts.running(tasks));
         self.listener.show_running(counts, &mut jobs);
         Ok(())
     }
@@ -465,7 +522,9 @@ impl<'e> Engine<'e> {
     }
 
     fn finish_run(&mut self) -> Result<RunEnd> {
-        let (left, killed, until) = (self.counts().pending, self.stop.killed, self.stop.until);
+        let (killed, until) = (self.stop.killed, self.stop.until);
+        // The outcome of a bound job is known to its host alone.
+        let left = self.counts().pending + self.hosts.count_bound();
         let trouble = self.stop.trouble.take();
         if left == 0 && trouble.is_none() {
             self.skip_unsent()?;

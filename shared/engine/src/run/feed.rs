@@ -8,7 +8,8 @@
 //! **Claims.** A feed whose jobs can be changed by other processes offers a job together with the lock that
 //! prevents this. The engine releases the lock when the claim is in the journal, or when the job is given back.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use crate::disk::progress::{JobState, RunProgress};
@@ -45,10 +46,50 @@ pub struct Offer {
     pub lock: Option<LockedFile>,
 }
 
+/// What keeps jobs from being started: the sessions that other jobs drive, and the hosts without a free slot.
+pub struct Occupied<'o> {
+    /// The driven sessions, each with the hosts on which it is driven: one session may be on two.
+    sessions: HashMap<Id, Vec<Option<String>>>,
+    /// Whether a job could be started now where it is to be carried out.
+    has_slot: &'o dyn Fn(&JobState) -> bool,
+}
+
+impl<'o> Occupied<'o> {
+    /// The sessions that these jobs drive.
+    pub fn by<'j>(
+        jobs: impl Iterator<Item = &'j JobState>,
+        has_slot: &'o dyn Fn(&JobState) -> bool,
+    ) -> Occupied<'o> {
+        let mut occupied = Occupied { sessions: HashMap::new(), has_slot };
+        jobs.for_each(|job| occupied.add(job));
+        occupied
+    }
+
+    /// Whether another job drives the session of a job.
+    fn is_driven(&self, job: &JobState) -> bool {
+        let hosts = job.session_driven().and_then(|session| self.sessions.get(&session));
+        hosts.is_some_and(|hosts| hosts.iter().any(|host| host.as_deref() == job.host()))
+    }
+
+    fn add(&mut self, job: &JobState) {
+        if let Some(session) = job.session_driven() {
+            self.sessions.entry(session).or_default().push(job.host().map(str::to_owned));
+        }
+    }
+}
+
+/// A request of another process to a feed.
+pub enum Request {
+    /// Stop this job.
+    Stop(String),
+    /// Leave: jobs live on.
+    Leave,
+}
+
 /// A source of jobs.
 pub trait JobFeed {
-    /// Chooses the next job. No job of a session in `driven` may start, as another job of the run drives it.
-    fn next(&mut self, run: &RunProgress, driven: HashSet<Id>) -> Result<NextJob>;
+    /// Chooses the next job, which is not kept from being started.
+    fn next(&mut self, run: &RunProgress, occupied: Occupied<'_>) -> Result<NextJob>;
 
     /// Puts a job back that was offered. It is not offered before this time.
     fn give_back(&mut self, run: &RunProgress, job: &str, due: Instant);
@@ -66,6 +107,22 @@ pub trait JobFeed {
         None
     }
 
+    /// The file whose contents [`JobFeed::take_requests`] reads.
+    fn input(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// Takes the requests that have arrived.
+    fn take_requests(&mut self, _run: &RunProgress) -> Result<Vec<Request>> {
+        Ok(Vec::new())
+    }
+
+    /// Whether the jobs are those of a run of another machine. That run decides on jobs that cannot be started and on
+    /// those that failed, so they are given back at once.
+    fn is_of_worker(&self) -> bool {
+        false
+    }
+
     /// The numbers of jobs by status, including those that were not offered yet.
     fn counts(&self, run: &RunProgress) -> Counts {
         run.counts
@@ -80,12 +137,18 @@ pub struct PlannedJobs {
 }
 
 impl JobFeed for PlannedJobs {
-    fn next(&mut self, run: &RunProgress, mut driven: HashSet<Id>) -> Result<NextJob> {
+    fn next(&mut self, run: &RunProgress, mut occupied: Occupied<'_>) -> Result<NextJob> {
         let now = Instant::now();
         let mut later: Option<Instant> = None;
         for (at, due) in self.pending.iter().map(|(at, due)| (*at, *due)) {
-            let session = run.all[at].session_driven();
-            if session.is_some_and(|session| driven.contains(&session)) {
+            let job = &run.all[at];
+            if occupied.is_driven(job) {
+                continue;
+            }
+            if due <= now && !(occupied.has_slot)(job) {
+                // Its session keeps the order of its jobs. The end of another job is an event.
+                occupied.add(job);
+                later = later.or(Some(now + LOOK));
                 continue;
             }
             if due <= now {
@@ -95,7 +158,7 @@ impl JobFeed for PlannedJobs {
             }
             later = Some(later.map_or(due, |later| later.min(due)));
             // Jobs of one session keep their order.
-            driven.extend(session);
+            occupied.add(job);
         }
         let is_done = self.pending.is_empty();
         Ok(if is_done { NextJob::Done } else { NextJob::Later(later.unwrap_or(now + LOOK)) })
@@ -137,8 +200,9 @@ mod tests {
             let session_of = |run: &RunProgress, at: usize| run.all[at].asked;
             let (mut running, mut done): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
             while done.len() < count {
-                let driven: HashSet<Id> = running.iter().filter_map(|at| session_of(&run, *at)).collect();
-                match feed.next(&run, driven.clone()).unwrap() {
+                let driven: Vec<Id> = running.iter().filter_map(|at| session_of(&run, *at)).collect();
+                let occupied = Occupied::by(running.iter().map(|at| &run.all[*at]), &|_| true);
+                match feed.next(&run, occupied).unwrap() {
                     NextJob::Offered(offer) => {
                         let at = run.position(&offer.id).unwrap();
                         let session = session_of(&run, at);
@@ -181,7 +245,7 @@ mod tests {
             run.add(&if id == "c" { job } else { job.resuming(session) }, LineSpan::default());
             feed.give_back(&run, id, due);
         }
-        let next = |feed: &mut PlannedJobs| feed.next(&run, HashSet::new()).unwrap();
+        let next = |feed: &mut PlannedJobs| feed.next(&run, Occupied::by([].iter(), &|_| true)).unwrap();
         assert!(matches!(next(&mut feed), NextJob::Offered(offer) if offer.id == "c"));
         assert!(matches!(next(&mut feed), NextJob::Later(due) if due == then));
     }

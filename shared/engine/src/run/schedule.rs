@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::clock::Moment;
-use crate::disk::progress::{NextStart, Start, State};
+use crate::disk::progress::{JobState, NextStart, Start, State};
 use crate::liveness;
 use crate::process::preflight::Unready;
 use crate::process::running::Running;
@@ -13,8 +13,9 @@ use crate::record::event::RunEvent;
 use crate::record::failure::{Class, Failure};
 use crate::record::job::Kind;
 use crate::record::settings::OnLimit;
-use crate::run::engine::{Engine, Failed};
-use crate::run::feed::{LOOK, NextJob, Offer};
+use crate::run::engine::Engine;
+use crate::run::failed::Failed;
+use crate::run::feed::{LOOK, NextJob, Occupied, Offer};
 use crate::run::usage_limit::Admission;
 use codex_agent_shared::error::Result;
 use codex_agent_shared::record::Id;
@@ -22,6 +23,8 @@ use codex_agent_shared::time::Timestamp;
 
 /// The longest delay between the first starts of a run.
 const JITTER_MS: u64 = 250;
+/// The greatest number of first starts that are delayed.
+const MOST_JITTERED: usize = 16;
 /// The shortest wait while another runner tests a usage limit.
 const PROBE_RETRY: Duration = Duration::from_secs(1);
 /// The interval at which a run that is blocked by a usage limit checks whether its feed still has jobs.
@@ -31,7 +34,7 @@ impl Engine<'_> {
     /// Starts jobs until the limit of concurrent jobs. Returns the time when another job may start, if known.
     pub(super) fn start_due_jobs(&mut self) -> Result<Option<Instant>> {
         let began = Instant::now();
-        while self.stop.why.is_none() && self.running.len() < self.settings.max_concurrent {
+        while self.stop.why.is_none() && self.has_any_slot() {
             let now = Instant::now();
             if now.duration_since(began) > LOOK {
                 // Signals and ended jobs are handled in between.
@@ -45,10 +48,20 @@ impl Engine<'_> {
                 return Ok(Some(self.next_start));
             }
             (self.limits.blocked_until, self.drained) = (None, false);
-            let session = |running: &Running| self.tasks.all[running.task].session_driven();
-            let driven = self.running.iter().filter_map(session).collect();
-            match self.feed.next(self.tasks, driven)? {
-                NextJob::Offered(offer) => self.claim_and_start(*offer)?,
+            let (tasks, hosts, here) = (&*self.tasks, &self.hosts, self.has_own_slot());
+            let bound = hosts.bound().map(|at| &tasks.all[at]);
+            let driving = self.running.iter().map(|running| &tasks.all[running.task]).chain(bound);
+            let has_slot = |job: &JobState| match job.host() {
+                Some(host) => hosts.has_slot(host),
+                None if hosts.take_unassigned() => hosts.find_slot().is_some(),
+                None => here,
+            };
+            let occupied = Occupied::by(driving, &has_slot);
+            match self.feed.next(tasks, occupied)? {
+                NextJob::Offered(offer) => match self.choose_host(&offer) {
+                    Some(host) => self.claim_and_send(*offer, host)?,
+                    None => self.claim_and_start(*offer)?,
+                },
                 NextJob::Later(then) => return Ok(Some(then)),
                 NextJob::Stop(why) => self.stop.why = Some(why.to_owned()),
                 NextJob::Done => {
@@ -62,7 +75,7 @@ impl Engine<'_> {
 
     /// Checks the feed while the run is blocked: a queue may be paused or empty by now.
     fn check_while_blocked(&mut self) {
-        if !self.running.is_empty() {
+        if self.is_busy() {
             return;
         }
         match self.feed.refresh(self.tasks) {
@@ -75,6 +88,14 @@ impl Engine<'_> {
     fn claim_and_start(&mut self, offer: Offer) -> Result<()> {
         let planned = || self.tasks.position(&offer.id).and_then(|at| self.tasks.all[at].home.clone());
         let home = offer.job.as_ref().map_or_else(planned, |job| job.codex_home.clone());
+        if self.feed.is_of_worker()
+            && let Some(failure) = self.find_limit(home.as_deref())?
+        {
+            return match self.claim(offer)? {
+                Some(at) => self.return_job(at, failure),
+                None => Ok(()),
+            };
+        }
         let Some(probes) = self.admit(home.as_deref())? else {
             self.feed.give_back(self.tasks, &offer.id, Instant::now());
             return Ok(());
@@ -92,7 +113,7 @@ impl Engine<'_> {
 
     /// Plans a job in the journal, unless it is there, and releases the lock of its feed. Returns its index;
     /// `None` if it still waits for its session.
-    fn claim(&mut self, offer: Offer) -> Result<Option<usize>> {
+    pub(super) fn claim(&mut self, offer: Offer) -> Result<Option<usize>> {
         let Offer { id, job, resent, lock } = offer;
         let known = self.tasks.position(&id);
         let Some(mut job) = job else { return Ok(known) };
@@ -105,11 +126,38 @@ impl Engine<'_> {
             return Ok(None);
         }
         job.run = Some(self.dir.name().to_owned());
+        let attempt = std::mem::take(&mut job.attempt);
         let place = self.journal.append(&job, false)?;
         let at = self.tasks.add(&job, place);
-        self.tasks.all[at].resent |= resent;
+        let task = &mut self.tasks.all[at];
+        task.resent |= resent;
+        // The run of a worker counts the attempts on all of its hosts.
+        task.of.attempt = task.of.attempt.max(attempt.saturating_sub(1));
         drop(lock);
         Ok(Some(at))
+    }
+
+    /// The limit that keeps a worker from starting jobs, as a failure. If it may have reset, the next job tests it.
+    fn find_limit(&mut self, home: Option<&str>) -> Result<Option<Failure>> {
+        let (now, policy) = (Timestamp::now(), self.settings.on_limit);
+        let gate = self.limits.gate(home)?;
+        let Some(limit) = gate.read_recorded()? else { return Ok(None) };
+        let is_due = now >= limit.next || now < limit.since;
+        if policy == OnLimit::Try || (is_due && !gate.is_probed()) {
+            return Ok(None);
+        }
+        let message = limit.error(now).message().to_owned();
+        let next = Timestamp(limit.next.0.max(now.0 + PROBE_RETRY.as_millis() as i64));
+        Ok(Some(Failure { until: Some(next), ..Failure::new(Class::UsageLimit, message) }))
+    }
+
+    /// Gives a job of which nothing was sent back to the run of another machine.
+    pub(super) fn return_job(&mut self, at: usize, failure: Failure) -> Result<()> {
+        if self.tasks.all[at].state != State::Pending {
+            self.tasks.set_state(at, State::Pending);
+        }
+        let of = self.tasks.all[at].of.clone();
+        self.record_event(RunEvent::returned(of, failure), true)
     }
 
     /// Whether the usage limit of a home allows a start, and whether that job is the probe. `None` stops or
@@ -194,7 +242,7 @@ impl Engine<'_> {
             self.listener.warn(warning);
         }
         self.starts += 1;
-        if self.starts < self.settings.max_concurrent {
+        if self.starts < self.settings.max_concurrent.min(MOST_JITTERED) {
             self.next_start = Instant::now() + Duration::from_millis(random(JITTER_MS));
         }
         self.tasks.set_state(at, State::Running);
@@ -262,7 +310,8 @@ impl Engine<'_> {
     /// Records that nothing was sent for a job.
     pub(super) fn record_unstarted(&mut self, at: usize, why: &str) -> Result<()> {
         let of = self.tasks.all[at].of.clone();
-        self.record_event(RunEvent::JobSkipped { of, why: why.to_owned(), withdrawn: true }, false)
+        let (why, failure) = (why.to_owned(), None);
+        self.record_event(RunEvent::JobSkipped { of, why, withdrawn: true, failure }, false)
     }
 
     /// Makes a started job pending again, of which nothing was sent.

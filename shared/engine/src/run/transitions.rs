@@ -19,7 +19,8 @@ use crate::process::running::Running;
 use crate::record::event::{RunEvent, Usage};
 use crate::record::failure::{Class, Failure, Sent};
 use crate::record::settings::{Interrupted, OnBusy, OnLimit};
-use crate::run::engine::{Engine, Failed};
+use crate::run::engine::Engine;
+use crate::run::failed::Failed;
 use crate::run::schedule::random;
 use crate::run::usage_limit::reset_time;
 use codex_agent_shared::codex::rollout;
@@ -31,11 +32,11 @@ use codex_agent_shared::time::Timestamp;
 use codex_agent_shared::transcript::{Reader, Tokens};
 
 /// The wait before the first retry; each further wait is twice as long.
-const FIRST_RETRY: Duration = Duration::from_secs(2);
+pub(super) const FIRST_RETRY: Duration = Duration::from_secs(2);
 /// The longest wait before a retry.
-const LONGEST_RETRY: Duration = Duration::from_secs(300);
+pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(300);
 /// The number of consecutive early crashes of unknown cause that stops a run.
-const MAX_EARLY_CRASHES: usize = 3;
+pub(super) const MAX_EARLY_CRASHES: usize = 3;
 
 /// Reads the rollout of the session of one attempt.
 struct RolloutReader<'l> {
@@ -114,7 +115,7 @@ impl Engine<'_> {
             Verdict::Failed(failure, again) => (failure, again),
         };
         let class = failure.class;
-        let mut failed = Failed { failure, again, exit };
+        let mut failed = Failed { failure, again, exit, usage: None };
         match class {
             Class::Busy | Class::Locked => self.handle_busy(at, failed.failure),
             _ if crashed_early => self.handle_early_end(at, failed),
@@ -134,10 +135,7 @@ impl Engine<'_> {
                 self.retry(at, failed, Duration::ZERO)
             }
             Class::Interrupted if self.may_recover(at, running) => self.retry(at, failed, Duration::ZERO),
-            _ if class.may_pass()
-                && !acted
-                && self.tries.get(&at).copied().unwrap_or(0) < self.settings.retries =>
-            {
+            _ if class.may_pass() && !acted && self.count_tries(at) < self.settings.retries => {
                 let tries = self.tries.entry(at).or_default();
                 let wait = (FIRST_RETRY * 2_u32.saturating_pow(*tries)).min(LONGEST_RETRY);
                 *tries += 1;
@@ -224,7 +222,7 @@ impl Engine<'_> {
     /// Handles a job whose Codex ended before it began. A single failure may be the fault of the job; several in
     /// a row are the fault of Codex or its home, and stop the run. These jobs stay pending: nothing was sent.
     pub(super) fn handle_early_end(&mut self, at: usize, failed: Failed) -> Result<()> {
-        if !failed.failure.class.may_be_of_codex() {
+        if !failed.failure.class.may_be_of_codex() || self.feed.is_of_worker() {
             return self.fail(at, failed);
         }
         let class = failed.failure.class;
@@ -273,14 +271,14 @@ impl Engine<'_> {
     /// Records a failed job, and stops the run if all jobs would fail in the same way.
     pub(super) fn fail(&mut self, at: usize, failed: Failed) -> Result<()> {
         let Failure { class, until, .. } = failed.failure;
-        if class.row().stops_run && self.stop.why.is_none() {
+        if class.row().stops_run && self.stop.why.is_none() && !self.feed.is_of_worker() {
             (self.stop.why, self.stop.until) = (Some(class.word()), until);
         }
         self.record_failed_job(at, failed)
     }
 
     /// As [`Engine::fail`], but the run stops only at `max_failures`.
-    fn record_failed_job(&mut self, at: usize, failed: Failed) -> Result<()> {
+    pub(super) fn record_failed_job(&mut self, at: usize, failed: Failed) -> Result<()> {
         self.busy.remove(&at);
         self.stop.failures += 1;
         if self.settings.max_failures.is_some_and(|most| self.stop.failures >= most) {
@@ -289,9 +287,9 @@ impl Engine<'_> {
         self.record_failure(at, failed)
     }
 
-    fn record_failure(&mut self, at: usize, failed: Failed) -> Result<()> {
-        let Failed { failure, again, exit } = failed;
-        let usage = self.find_usage(at, &failure);
+    pub(super) fn record_failure(&mut self, at: usize, failed: Failed) -> Result<()> {
+        let Failed { failure, again, exit, usage } = failed;
+        let usage = if self.tasks.all[at].of.host.is_some() { usage } else { self.find_usage(at, &failure) };
         self.tasks.set_state(at, State::Failed { again, sent: failure.class.row().sent != Sent::No });
         let JobState { of, next, .. } = &self.tasks.all[at];
         let what = RunEvent::JobFailed {
@@ -357,8 +355,12 @@ impl Engine<'_> {
     }
 
     /// Records a failed attempt of a job that this run reruns after a while.
-    fn retry(&mut self, at: usize, failed: Failed, wait: Duration) -> Result<()> {
+    pub(super) fn retry(&mut self, at: usize, failed: Failed, wait: Duration) -> Result<()> {
         self.record_failure(at, Failed { again: true, ..failed })?;
+        if self.feed.is_of_worker() {
+            // The run of the other machine asks for the next attempt.
+            return Ok(());
+        }
         self.tasks.set_state(at, State::Pending);
         self.give_back(at, wait);
         Ok(())
@@ -394,8 +396,17 @@ impl Engine<'_> {
         true
     }
 
+    /// The number of retries of a job. The run of the other machine counts those of a worker.
+    fn count_tries(&self, at: usize) -> u32 {
+        if self.feed.is_of_worker() { 0 } else { self.tries.get(&at).copied().unwrap_or(0) }
+    }
+
     /// Handles a job whose session is in use. Nothing was sent.
     pub(super) fn handle_busy(&mut self, at: usize, mut failure: Failure) -> Result<()> {
+        if self.feed.is_of_worker() {
+            self.name_holder(at, &mut failure);
+            return self.return_job(at, failure);
+        }
         let now = Instant::now();
         let was_started = self.tasks.all[at].state != State::Pending;
         if was_started {
@@ -431,7 +442,8 @@ impl Engine<'_> {
             OnBusy::Skip => {
                 self.tasks.set_state(at, State::Skipped);
                 let of = self.tasks.all[at].of.clone();
-                self.record_event(RunEvent::JobSkipped { of, why: message, withdrawn: false }, true)
+                let (why, failure) = (message, None);
+                self.record_event(RunEvent::JobSkipped { of, why, withdrawn: false, failure }, true)
             }
             _ => self.fail(at, Failed::without_exit(failure)),
         }
@@ -441,7 +453,9 @@ impl Engine<'_> {
     fn name_holder(&mut self, at: usize, failure: &mut Failure) {
         let task = &self.tasks.all[at];
         let (home, session) = (task.home.clone(), task.session_driven());
-        let Some(session) = session.filter(|_| failure.class == Class::Busy) else { return };
+        // A host names the holder itself.
+        let is_here = failure.class == Class::Busy && task.host().is_none();
+        let Some(session) = session.filter(|_| is_here) else { return };
         if let Some(holder) = self.checker.holder(home.as_deref(), session) {
             let command = holder.command.as_deref().unwrap_or("its command is unknown");
             failure.message.push_str(&format!(" (process {}: {command})", holder.pid));

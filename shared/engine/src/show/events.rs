@@ -3,14 +3,12 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-use serde_json::value::RawValue;
 use std::time::Duration;
 
 use crate::disk::run_dir::RunDir;
-use crate::record::event::{Counts, Event, JobRef, RunEvent};
+use crate::record::event::{Counts, Event, JobEvent, JobRef, RunEvent};
 use crate::record::failure::Class;
-use crate::record::job::{Sandbox, VERSION};
+use crate::record::job::Sandbox;
 use crate::run::engine::RunEnd;
 use crate::run::observer::{Observer, RunningJob};
 pub use crate::show::end::count_jobs;
@@ -76,26 +74,6 @@ pub struct Show {
     is_closed: bool,
     /// The error of a failed write, unless the reader closed the pipe.
     write_error: Option<Error>,
-}
-
-/// An event of Codex. Never in the journal of a run.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct JobEvent<'e> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    /// The version of events.
-    #[cfg_attr(feature = "schema", schemars(extend("const" = VERSION)))]
-    v: u32,
-    /// The id of the run.
-    run: &'e str,
-    /// The time when the event was read.
-    at: Timestamp,
-    #[serde(flatten)]
-    of: &'e JobRef,
-    /// The event as Codex printed it.
-    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Value"))]
-    event: &'e RawValue,
 }
 
 impl Show {
@@ -191,7 +169,7 @@ impl Show {
         use RunEvent::{JobFailed, JobSession, JobSkipped, JobSpawned, JobStarted};
         let is_limit = matches!(&event.what, JobFailed { failure, again: true, .. } if failure.class == Class::UsageLimit);
         let is_hidden = match &event.what {
-            JobSpawned { .. } | JobSession { .. } => true,
+            JobSpawned { .. } | JobSession { .. } | RunEvent::JobBound { .. } => true,
             // The live view shows running jobs, and the time until which a limit holds.
             JobStarted { .. } | RunEvent::RunWaiting { .. } => self.live.is_some(),
             // Each further attempt ends with the same message.
@@ -314,12 +292,11 @@ impl Show {
     }
 
     fn codex_event(&mut self, run: &str, of: &JobRef, line: &[u8]) -> Result<()> {
-        let Ok(event) = serde_json::from_slice::<&RawValue>(line) else { return Ok(()) };
-        let at = Timestamp::now();
+        let Some(record) = JobEvent::new(run, of, line) else { return Ok(()) };
         if self.options.json {
-            return self.output.record(&JobEvent { kind: "job.event", v: VERSION, run, at, of, event });
+            return self.output.record(&record);
         }
-        let row = row(at, "job.event", &of.job, of.session, event.get());
+        let row = row(record.at, "job.event", &of.job, of.session, record.event.get());
         let row = if self.terminal { cell(&row, columns().saturating_sub(1)) } else { row };
         self.output.text(row.as_bytes(), b"\n")
     }
@@ -524,6 +501,10 @@ fn state(what: &RunEvent) -> (&'static str, Look) {
         RunEvent::JobSkipped { withdrawn: true, .. } => ("pending", Look::Waiting),
         RunEvent::JobSkipped { .. } => ("skipped", Look::Waiting),
         RunEvent::RunWaiting { .. } => ("limited", Look::Limited),
+        RunEvent::JobBound { .. } => ("sent", Look::Running),
+        RunEvent::JobReturned { .. } => ("pending", Look::Waiting),
+        RunEvent::HostUp { .. } => ("connected", Look::Dim),
+        RunEvent::HostLost { .. } => ("lost", Look::Interrupted),
         RunEvent::JobCompleted { .. } => ("completed", Look::Plain),
         RunEvent::RunCompleted {} => ("ended", Look::Bold),
         RunEvent::RunStopped { .. } => ("stopped", Look::Interrupted),
@@ -556,6 +537,18 @@ fn describe(what: &RunEvent) -> String {
         RunEvent::JobStarted { cwd, sandbox, .. } => {
             let sandbox = sandbox.map_or("", Sandbox::word);
             format!("{} {sandbox}", cwd.as_deref().unwrap_or("")).trim_end().to_owned()
+        }
+        RunEvent::JobBound { of, .. } => format!("to host {}", of.host.as_deref().unwrap_or_default()),
+        RunEvent::JobReturned { of, why, message, .. } => {
+            format!("host {} returned it: {why}: {message}", of.host.as_deref().unwrap_or_default())
+        }
+        RunEvent::HostUp { host, version, codex, .. } => {
+            let codex = codex.version.as_deref().unwrap_or("of unknown version");
+            format!("host {host}, codex-agent {version}, Codex {codex}")
+        }
+        RunEvent::HostLost { host, why, given_up } => {
+            let again = if *given_up { "" } else { "; trying again" };
+            format!("host {host}: {why}{again}")
         }
         RunEvent::JobSpawned { process, .. } => format!("process {}", process.pid),
         RunEvent::JobSession { .. } | RunEvent::RunCompleted {} => String::new(),

@@ -94,7 +94,14 @@ mod tests {
 
     #[test]
     fn failures_are_counted_by_their_kind_and_a_continued_part_begins_anew() {
-        let of = JobRef { job: "1".into(), number: 1, attempt: 1, session: Some(Id::random()), name: None };
+        let of = JobRef {
+            job: "1".into(),
+            number: 1,
+            attempt: 1,
+            session: Some(Id::random()),
+            name: None,
+            host: None,
+        };
         let mut seconds = 0;
         let mut add = |tally: &mut Tally, what: RunEvent| {
             seconds += 1000;

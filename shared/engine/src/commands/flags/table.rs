@@ -8,6 +8,7 @@ use crate::record::settings::{Interrupted, OnBusy, OnLimit};
 use crate::show::records::Only;
 use codex_agent_shared::cli::{self, Takes, Value, flags};
 use codex_agent_shared::error::Error;
+use codex_agent_shared::host::HostList;
 use codex_agent_shared::record::Field;
 use codex_agent_shared::time::parse_duration;
 
@@ -250,6 +251,18 @@ pub fn concurrent_run_options<O: 'static>() -> impl Iterator<Item = Flag<O>> {
             .default("3")
             .more("The setting runs.max_concurrent in config.toml changes the default.");
     [max_concurrent].into_iter().chain(run_options())
+}
+
+/// `--on`
+pub fn on<O: 'static>() -> Flag<O> {
+    let hosts = |value: Value| HostList::parse_with_slots(&value.text()?);
+    let help = "carry out the jobs on these hosts";
+    Flag::<O>::parsed("on", Takes::Text("HOST[:N],..."), help, hosts, |args| &mut args.jobs.on).more(
+        "HOST is a host of config.toml or a name for ssh, 'all' is every host of config.toml, and N is the number of \
+         jobs that run there at a time, instead of host.NAME.max_concurrent and --max-concurrent. With \
+         --max-concurrent, so many jobs run at a time on all hosts. The run stays here: its journal, its counts and \
+         its commands. See codex-agent-distributed(7).",
+    )
 }
 
 /// The options of a tool that follows sessions.

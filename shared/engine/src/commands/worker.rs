@@ -1,0 +1,124 @@
+//! `run --worker`: carries out jobs of a run of another machine.
+
+use std::time::{Duration, Instant};
+
+use crate::codex::version::Versions;
+use crate::commands::flags::Jobs;
+use crate::disk::journal::Journal;
+use crate::disk::progress::{RunProgress, WORKER};
+use crate::disk::run_dir::{RunDir, state_dir};
+use crate::liveness;
+use crate::process::command;
+use crate::record::event::{Codex, Event, RunEvent};
+use crate::record::settings::{OnBusy, Settings};
+use crate::record::worker::WorkerHello;
+use crate::run::engine::supervise_with;
+use crate::run::worker::{Input, Order, Orders, WorkerFeed};
+use codex_agent_shared::cli::flags::CommonOptions;
+use codex_agent_shared::codex::home::Home;
+use codex_agent_shared::error::{Error, Exit, Result};
+use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::record::Id;
+use codex_agent_shared::store::{Changed, Store};
+use serde::{Deserialize, Serialize};
+
+/// The number of concurrent jobs of a worker, more than any run gives it.
+const MOST: usize = 1024;
+/// How long another worker of the same run may take to leave.
+const LEAVE: Duration = Duration::from_secs(3);
+
+/// The random id of a state directory.
+#[derive(Default, Serialize, Deserialize)]
+struct Place {
+    place: Option<String>,
+}
+
+/// The id of the state directory, which is made once.
+fn find_place() -> Result<String> {
+    let store = Store::new(state_dir("locks")?.join("place"));
+    if let Some(place) = store.read::<Place>()?.place {
+        return Ok(place);
+    }
+    store.update(|saved: &mut Place| {
+        let place = saved.place.get_or_insert_with(|| Id::random().hex()).clone();
+        Ok((place, Changed::Yes))
+    })
+}
+
+/// Reads job records from standard input, carries them out and prints their events, until the input ends.
+pub fn work(common: &CommonOptions, jobs: &Jobs) -> Result<Exit> {
+    let home = Home::find(common.codex_home.as_deref())?;
+    let settings = jobs.settings(common);
+    let mut versions = Versions::default();
+    let codex = match &settings {
+        Ok(settings) => command::describe_codex(&settings.codex, None, &mut versions),
+        Err(_) => Codex::default(),
+    };
+    let mut output = Output::nonblocking();
+    // What a shell printed before must not be a part of the record.
+    output.text(b"", b"\n")?;
+    output.record(&WorkerHello::new(codex.clone(), find_place()?, liveness::boot_id()))?;
+    output.flush()?;
+    let settings = settings?;
+    let mut orders = Orders::new(Input::stdin());
+    let Some(first) = orders.wait()? else { return Ok(Exit::Done) };
+    let (run, host, saved) = match &first {
+        Order::Job(job) => (job.run.clone(), job.host.clone(), job.settings.as_deref().cloned()),
+        Order::Stop(stop) => (Some(stop.run.clone()), Some(stop.host.clone()), None),
+    };
+    let (Some(run), Some(host)) = (run, host) else {
+        return Err(Error::new("a job for a worker must have the fields 'run' and 'host'")
+            .hint("'codex-agent run --jobs' carries out other jobs"));
+    };
+    let saved = saved.unwrap_or_default();
+    let settings = Settings {
+        patience: saved.patience(),
+        on_limit: saved.on_limit,
+        retries: saved.retries,
+        on_busy: OnBusy::Fail,
+        // The other machine counts.
+        max_concurrent: MOST,
+        max_failures: None,
+        ..settings
+    };
+    let dir = RunDir::of_worker(&run, &host, home.path())?;
+    let mut journal = take_over(&dir)?;
+    let mut progress = RunProgress::read(&dir)?;
+    if progress.kind.is_empty() {
+        progress = RunProgress::new(WORKER, &format!("{host} {run}"), None);
+        let (kind, name) = (progress.kind.clone(), progress.name.clone());
+        let what = RunEvent::RunPlanned { kind, name, settings: None, retry_of: None };
+        journal.append(&Event::new(dir.name(), what), true)?;
+    }
+    let (mut feed, mut printer) = WorkerFeed::new(orders, output, &dir, (&run, &host), first);
+    let known = (codex, versions);
+    supervise_with(&dir, journal, &mut progress, settings, &mut feed, &mut printer, known)?;
+    Ok(Exit::Done)
+}
+
+/// Opens the journal of a worker. Another worker, whose connection is lost without its knowledge, is asked to leave.
+fn take_over(dir: &RunDir) -> Result<Journal> {
+    let begun = Instant::now();
+    let mut is_asked = false;
+    loop {
+        if let Some(journal) = dir.open_or_create()? {
+            return Ok(journal);
+        }
+        let runner = RunProgress::read(dir).ok().and_then(|progress| progress.runner);
+        if let Some(runner) = runner {
+            // Its jobs live on, whatever becomes of it.
+            match begun.elapsed() > LEAVE {
+                true => liveness::kill_runner(&runner),
+                false if !is_asked => liveness::ask_to_leave(&runner),
+                false => {}
+            }
+            is_asked = true;
+        }
+        if begun.elapsed() > 4 * LEAVE {
+            let message =
+                format!("another worker of the same run does not leave: '{}' is locked", dir.name());
+            return Err(Error::new(message));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
