@@ -8,7 +8,7 @@ use codex_agent_engine::codex::server::find_codex;
 use codex_agent_engine::codex::version::Versions;
 use codex_agent_engine::commands::flags as jobs;
 use codex_agent_engine::commands::manage;
-use codex_agent_engine::commands::send::send_prompt;
+use codex_agent_engine::commands::send::{Target, send_prompt};
 use codex_agent_engine::commands::start::{Planned, must_ask};
 use codex_agent_engine::record::job::check_prompt;
 use codex_agent_shared::cli;
@@ -247,7 +247,7 @@ fn run(mut args: Args) -> Result<Exit> {
     };
     // The forks are new, so that no unfinished run can have them.
     args.jobs.new = true;
-    let sent = send_prompt("fork", &name, &made, &args.common, &args.jobs)?;
+    let sent = send_prompt("fork", &name, &Target::here(&made), &args.common, &args.jobs)?;
     Ok(if sent == Exit::Done { exit } else { sent })
 }
 

@@ -11,7 +11,7 @@ use codex_agent_engine::codex::version::query_version;
 use codex_agent_engine::codex::worktree::is_in_worktree;
 use codex_agent_engine::commands::flags as jobs;
 use codex_agent_engine::commands::manage;
-use codex_agent_engine::commands::send::{dedup_ids, send_prompt};
+use codex_agent_engine::commands::send::{Target, dedup_ids, send_prompt};
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Tool, filters, flags};
@@ -197,7 +197,7 @@ fn send_to_all(mut args: Args) -> Result<Exit> {
         [one] => one.short(),
         _ => format!("{}-sessions", ids.len()),
     };
-    send_prompt("resume", &name, &ids, &args.common, &args.jobs)
+    send_prompt("resume", &name, &Target::here(&ids), &args.common, &args.jobs)
 }
 
 /// The first reference on standard input. The rest is not read.

@@ -154,7 +154,7 @@ fn commands() -> Vec<Command<Args>> {
             .flags("Prompt options", [jobs::prompt(), jobs::prompt_file(), jobs::image()])
             .flags(
                 jobs::RUN_OPTIONS,
-                jobs::codex_options().into_iter().chain(jobs::concurrent_run_options()).chain([flags::codex()]),
+                jobs::codex_options().into_iter().chain([jobs::on()]).chain(jobs::concurrent_run_options()).chain([flags::codex()]),
             )
             .flags("Other", [jobs::new(), jobs::dry_run(), jobs::yes(), flags::codex_home()])
             .flags("Output options", jobs::output_options()),

@@ -492,7 +492,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     warn_of_archived(&args, name, &sessions)?;
-    send::send_prompt("group", &group.name, &sessions, &args.common, &args.jobs)
+    send::send_prompt("group", &group.name, &send::Target::here(&sessions), &args.common, &args.jobs)
 }
 
 /// Reports the archived sessions, of which a run would fail.

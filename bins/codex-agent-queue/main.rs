@@ -222,7 +222,7 @@ fn commands() -> Vec<Command<Args>> {
             ])
             .flags(
                 jobs::RUN_OPTIONS,
-                [jobs::worktree()].into_iter().chain(jobs::codex_options()).chain(jobs::run_options()).chain([flags::codex()]),
+                [jobs::worktree()].into_iter().chain(jobs::codex_options()).chain([jobs::on()]).chain(jobs::run_options()).chain([flags::codex()]),
             )
             .flags("Other", [new(), jobs::dry_run(), jobs::yes(), jobs::image(), flags::codex_home()])
             .flags("Output options", jobs::output_options()),

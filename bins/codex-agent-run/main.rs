@@ -157,11 +157,14 @@ fn commands() -> Vec<Command<Args>> {
         Command::verb("continue", "continue an unfinished run", verbs::continue_run)
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
-                "Continues the run RUN, which was stopped, or whose runner was killed [default: the newest unfinished run]. Jobs that are still running are followed; the results of jobs that have ended are read from the output of Codex; jobs whose prompts never reached the model are started. An interrupted job fails, unless --interrupted chooses another action. With --interrupted, the jobs of the run that were interrupted before are continued or sent again too, even if the run has no other work left; jobs that 'codex-agent run retry' has retried are not.",
+                "Continues the run RUN, which was stopped, or whose runner was killed [default: the newest unfinished run]. Jobs that are still running are followed; the results of jobs that have ended are read from the output of Codex; jobs whose prompts never reached the model are started. Jobs that belong to a host are asked for there. An interrupted job fails, unless --interrupted chooses another action. With --interrupted, the jobs of the run that were interrupted before are continued or sent again too, even if the run has no other work left; jobs that 'codex-agent run retry' has retried are not.",
                 UNNAMED,
             ])
-            .flags("Options", [yes_unnamed()])
-            .flags(jobs::RUN_OPTIONS, jobs::concurrent_run_options().chain([flags::codex()]))
+            .flags("Options", [yes_unnamed(), jobs::give_up()])
+            .flags(
+                jobs::RUN_OPTIONS,
+                [jobs::on()].into_iter().chain(jobs::concurrent_run_options()).chain([flags::codex()]),
+            )
             .flags("Output options", jobs::output_options()),
         Command::verb("retry", "do the failed jobs of a run again", verbs::retry)
             .operands("[RUN]", &[Completes::Runs])
@@ -175,7 +178,11 @@ fn commands() -> Vec<Command<Args>> {
             .flags(
                 jobs::RUN_OPTIONS,
                 // The jobs of a retry are new: it has its own flag of this name.
-                jobs::concurrent_run_options().filter(|flag| flag.long() != "interrupted").chain([flags::codex()]),
+                [jobs::on()]
+                    .into_iter()
+                    .chain(jobs::concurrent_run_options())
+                    .filter(|flag| flag.long() != "interrupted")
+                    .chain([flags::codex()]),
             )
             .flags("Output options", jobs::output_options()),
         Command::verb("stop", "stop starting jobs of a run", verbs::stop)

@@ -53,11 +53,16 @@ fn default_job(args: &Args) -> Result<Job> {
         })
     };
     let cwd = args.own.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
-    let cwd = std::fs::canonicalize(&cwd).context("change to", &cwd)?;
-    if !cwd.is_dir() {
+    let is_elsewhere = args.jobs.on.is_some();
+    let cwd = match std::fs::canonicalize(&cwd) {
+        // The directory may be one of the hosts.
+        Err(_) if is_elsewhere && cwd.is_absolute() => cwd,
+        found => found.context("change to", &cwd)?,
+    };
+    if !cwd.is_dir() && !is_elsewhere {
         return Err(Error::new(format!("cannot change to '{}': it is not a directory", cwd.display())));
     }
-    if args.jobs.options.worktree && !args.own.job_records {
+    if args.jobs.options.worktree && !args.own.job_records && !is_elsewhere {
         check_repository(&cwd).map_err(|error| error.hint("nothing was started"))?;
     }
     job.cwd = Some(text(cwd)?);

@@ -153,8 +153,11 @@ impl Jobs {
         let is_named = std::env::var_os("CODEX_AGENT_CODEX").is_some_and(|named| !named.is_empty());
         let same = tasks.codex.path.as_deref().map(Path::new).filter(|path| !is_named && path.exists());
         let (own, then) = (self.patience, saved.patience());
-        let codex = command::find(common.codex.as_deref().or(same))?;
-        if self.options.worktree {
+        let hosts = self.hosts_after(&saved)?;
+        let found = command::find(common.codex.as_deref().or(same));
+        // The hosts have their own.
+        let codex = if hosts.take_unassigned { found.unwrap_or_default() } else { found? };
+        if self.options.worktree && !hosts.take_unassigned {
             let home = Home::find(common.codex_home.as_deref())?;
             check_version(&query_version(&codex, Some(home.path()), Some(Path::new(".")))?)
                 .map_err(|error| error.hint("nothing was started"))?;
@@ -173,7 +176,7 @@ impl Jobs {
             on_limit: self.on_limit.unwrap_or(saved.on_limit),
             interrupted: self.interrupted.unwrap_or_default(),
             codex_options: None,
-            hosts: self.hosts_after(&saved)?,
+            hosts,
         })
     }
 
@@ -188,8 +191,12 @@ impl Jobs {
                 saved.map(host).collect::<Result<Vec<_>>>()
             }
         };
+        let all = all?;
+        if all.is_empty() {
+            return Ok(HostSettings { given_up: self.given_up.clone(), ..HostSettings::default() });
+        }
         Ok(HostSettings {
-            all: all?,
+            all,
             take_unassigned: self.on.is_some() || saved.on_hosts,
             most: self.max_concurrent.or(saved.most),
             given_up: self.given_up.clone(),

@@ -1,8 +1,10 @@
 //! Managing runs of all tools: the verbs shared by `run`, `group` and `queue`. Following runs is in
 //! [`crate::commands::watch`].
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::codex::version::Versions;
 use crate::commands::expiry::read_queues;
 use crate::commands::flags::Jobs;
 use crate::commands::on_end;
@@ -14,11 +16,11 @@ use crate::disk::progress::{RunProgress, State};
 use crate::disk::run_dir::RunDir;
 use crate::liveness;
 use crate::record::event::RunEvent;
-use crate::record::settings::Interrupted;
-use crate::run::engine::supervise;
+use crate::record::settings::{Interrupted, Settings};
+use crate::run::engine::{stop_jobs, supervise};
 use crate::run::feed::PlannedJobs;
 use crate::show::end::NextCommands;
-use crate::show::events::{Show, count_jobs};
+use crate::show::events::{Show, ShowOptions, count_jobs};
 use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::error::{Error, Exit, Result, status, warn, warn_of, warn_once};
 
@@ -126,6 +128,30 @@ fn report_no_work(dir: &RunDir, tasks: &RunProgress, interrupted: usize) -> Exit
     if tasks.counts.failed > 0 { Exit::Negative } else { Exit::Done }
 }
 
+/// Stops the jobs of a run without a runner, those on hosts too, and records what became of them.
+fn stop_on_hosts(dir: &RunDir) -> Result<()> {
+    let name = dir.name();
+    let Some(journal) = Journal::open(&dir.journal())? else {
+        return Err(Error::new(format!("run '{name}' is being run by another process again"))
+            .hint(format!("'codex-agent run stop --now {name}' stops that")));
+    };
+    let mut tasks = RunProgress::read(dir)?;
+    let codex = tasks.codex.clone();
+    let settings = Settings { codex: codex.path.clone().unwrap_or_default().into(), ..Settings::default() };
+    let mut shown = Show::new(ShowOptions::default(), tasks.all.len());
+    let known = (codex, Versions::default());
+    let ended = stop_jobs(dir, journal, &mut tasks, settings, &mut shown, known)?;
+    match tasks.all.iter().filter(|task| task.state == State::Running).count() {
+        0 => Ok(()),
+        left => {
+            drop(ended);
+            let jobs = count_jobs(left);
+            Err(Error::new(format!("{jobs} of run '{name}' cannot be stopped: their hosts do not answer"))
+                .hint(format!("'codex-agent run stop --now {name}' tries again")))
+        }
+    }
+}
+
 /// Stops a run from starting jobs or, with `now`, stops running jobs too. Jobs without a runner are stopped only
 /// with `now`.
 pub fn stop(dir: &RunDir, now: bool) -> Result<()> {
@@ -145,8 +171,20 @@ pub fn stop(dir: &RunDir, now: bool) -> Result<()> {
         (dir.file(task.of.number, task.of.attempt, "out"), process)
     });
     let living: Vec<_> = outputs.filter(|(out, _)| liveness::may_be_locked(out)).collect();
+    let bound: BTreeSet<&str> =
+        tasks.all.iter().filter_map(|task| Some(task.binding.as_ref()?.host.as_str())).collect();
+    if !bound.is_empty() {
+        let hosts = bound.iter().copied().collect::<Vec<_>>().join(", ");
+        if now {
+            status(format_args!("stopping the jobs of run '{name}' on {hosts}"));
+            return stop_on_hosts(dir);
+        }
+        warn(format_args!("the runner of run '{name}' ended; its jobs may be running on {hosts}"));
+    }
     if living.is_empty() {
-        status(format_args!("run '{name}' is not running"));
+        if bound.is_empty() {
+            status(format_args!("run '{name}' is not running"));
+        }
         return Ok(());
     }
     if !now {

@@ -6,7 +6,7 @@ use crate::commands::on_end;
 use crate::commands::start::Planned;
 use crate::disk::progress::RunProgress;
 use crate::record::job::Job;
-use crate::record::settings::HostSettings;
+use crate::record::settings::{HostSettings, Settings};
 use crate::run::plan::Plan;
 use crate::show::end::NextCommands;
 use crate::show::events::Show;
@@ -55,7 +55,7 @@ pub fn run_jobs_after<G>(
     }
     // The settings come first, since no job can run without Codex.
     let mut settings = jobs.settings_after(common, earlier)?;
-    match plan_jobs(&mut plan, common, jobs, settings.max_concurrent, guarded, guard, read) {
+    match plan_jobs(&mut plan, common, jobs, &settings, guarded, guard, read) {
         Ok(true) => {
             let added = add_hosts(&mut settings.hosts, &plan, jobs);
             if let Err(error) = added {
@@ -95,6 +95,7 @@ fn add_hosts(hosts: &mut HostSettings, plan: &Plan, jobs: &Jobs) -> Result<()> {
                 .hint("nothing was started")
         })?;
         hosts.all.push(jobs.slots_of(host, None)?);
+        hosts.most = hosts.most.or(jobs.max_concurrent);
     }
     Ok(())
 }
@@ -104,12 +105,13 @@ fn plan_jobs<G>(
     plan: &mut Plan,
     common: &CommonOptions,
     jobs: &Jobs,
-    most: usize,
+    settings: &Settings,
     guarded: G,
     guard: &dyn Fn() -> Result<G>,
     read: impl FnOnce(&G, &mut dyn FnMut(Job) -> Result<()>) -> Result<()>,
 ) -> Result<bool> {
     let mut planned = Planned::default();
+    planned.add_hosts(&settings.hosts);
     // A plan is visible to other commands, and lists its jobs as those of a running run.
     let (keeps, mut kept) = (can_ask() && !jobs.yes, Vec::new());
     read(&guarded, &mut |job| {
@@ -122,7 +124,7 @@ fn plan_jobs<G>(
     })?;
     let is_asked = planned.is_asked(jobs)?;
     let mut guarded = Some(guarded).filter(|_| !is_asked);
-    if !planned.announce(common, jobs, most)? {
+    if !planned.announce(common, jobs, settings.count_slots())? {
         return Ok(false);
     }
     if is_asked {

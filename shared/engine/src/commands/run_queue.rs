@@ -66,7 +66,9 @@ fn run_found(find: &dyn Fn(&Queues) -> Result<usize>, common: &CommonOptions, jo
     status(format_args!(
         "{verb} queue '{name}', {pending} to send{mode}; Ctrl-C stops after the running jobs"
     ));
-    let mut runner = Runner::new(queue, dir.name(), &progress, base_job(&codex_options, home), lock)?;
+    let is_elsewhere = settings.hosts.take_unassigned;
+    let mut runner = Runner::new(queue, dir.name(), &progress, base_job(&codex_options, home), lock)?
+        .on_host(is_elsewhere);
     // Prompts may be added at any time.
     let mut shown = Show::new(options, 2).with_places(find_prompt_positions(dir.name()));
     let ended = supervise(&dir, journal, &mut progress, settings, &mut runner, &mut shown);
@@ -151,6 +153,13 @@ fn describe_rest(queue: &Queue) -> String {
 fn settings(queue: &Queue, common: &CommonOptions, jobs: &Jobs, tasks: &RunProgress) -> Result<Settings> {
     let settings = jobs.settings_after(common, tasks)?;
     check_order(queue, settings.on_busy)?;
+    if settings.hosts.all.len() > 1 {
+        return Err(Error::usage(format!(
+            "queue '{}' is run on one host, and --on names several",
+            queue.name
+        ))
+        .hint("the prompts of a queue are sent one after another"));
+    }
     Ok(Settings { max_concurrent: 1, codex_options: Some(jobs.codex_options_after(tasks)?), ..settings })
 }
 

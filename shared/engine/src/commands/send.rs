@@ -21,14 +21,51 @@ pub fn dedup_ids(sessions: impl IntoIterator<Item = Id>) -> Vec<Id> {
     sessions.into_iter().filter(|id| seen.insert(*id)).collect()
 }
 
+/// A session that gets a prompt, and the host that has it; `None` for a session of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The session.
+    pub id: Id,
+    /// The host.
+    pub host: Option<String>,
+}
+
+impl Target {
+    /// Sessions of this machine.
+    pub fn here(sessions: &[Id]) -> Vec<Target> {
+        sessions.iter().map(|id| Target { id: *id, host: None }).collect()
+    }
+}
+
+/// Gives sessions without a host the only host of `--on`. With several hosts it is unknown which one has a session.
+fn place(targets: &[Target], jobs: &Jobs) -> Result<Vec<Target>> {
+    let mut targets = targets.to_vec();
+    let (Some(list), Some(first)) = (&jobs.on, targets.iter().find(|target| target.host.is_none())) else {
+        return Ok(targets);
+    };
+    let hosts = list.hosts()?;
+    let [(host, _)] = &hosts[..] else {
+        let message =
+            format!("session '{}' is on one of the hosts of --on, and it is unknown which", first.id);
+        return Err(
+            Error::usage(message).hint("name one host, or records of 'codex-agent ls --host HOST --json'")
+        );
+    };
+    for target in targets.iter_mut().filter(|target| target.host.is_none()) {
+        target.host = Some(host.name.clone());
+    }
+    Ok(targets)
+}
+
 /// Sends the prompt of the flags to each session. `kind` and `name` are those of the run.
 pub fn send_prompt(
     kind: &str,
     name: &str,
-    sessions: &[Id],
+    targets: &[Target],
     common: &CommonOptions,
     jobs: &Jobs,
 ) -> Result<Exit> {
+    let targets = place(targets, jobs)?;
     let home = common.codex_home_of_jobs()?;
     let mut base = Job::new(jobs.single_prompt()?);
     base.images = jobs.images()?;
@@ -41,17 +78,24 @@ pub fn send_prompt(
         // Two concurrent commands must not both find that no such run exists.
         let lock = lock_planning()?;
         if !jobs.new {
-            refuse_unfinished(kind, name, sessions, &base)?;
+            refuse_unfinished(kind, name, &targets, &base)?;
         }
         Ok(Some(lock))
     };
     let plan = Plan::new(kind, name, home);
-    run_jobs(plan, common, jobs, &guard, |_, add| sessions.iter().try_for_each(|id| add(base.resuming(*id))))
+    run_jobs(plan, common, jobs, &guard, |_, add| {
+        targets.iter().try_for_each(|target| {
+            let mut job = base.resuming(target.id);
+            job.host.clone_from(&target.host);
+            add(job)
+        })
+    })
 }
 
 /// Refuses an unfinished run of the same target: the same group, or one of the sessions.
-fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id], base: &Job) -> Result<()> {
-    let sessions: HashSet<Id> = sessions.iter().copied().collect();
+fn refuse_unfinished(kind: &str, name: &str, targets: &[Target], base: &Job) -> Result<()> {
+    let sessions: HashSet<(Id, Option<&str>)> =
+        targets.iter().map(|target| (target.id, target.host.as_deref())).collect();
     for dir in RunDir::all()? {
         let run = dir.name();
         let Some(tasks) = RunProgress::read_existing(&dir) else { continue };
@@ -70,7 +114,8 @@ fn refuse_unfinished(kind: &str, name: &str, sessions: &[Id], base: &Job) -> Res
             matches!(task.state, State::Pending | State::Running | State::Failed { again: true, .. })
         };
         let mut left = tasks.all.iter().filter(is_left);
-        let concerns = |task: &JobState| task.asked.is_some_and(|session| sessions.contains(&session));
+        let concerns =
+            |task: &JobState| task.asked.is_some_and(|session| sessions.contains(&(session, task.host())));
         // A group may have been renamed since.
         let is_same = match kind {
             "group" => tasks.name == name || left.any(|task| concerns(task) && task.has_prompt(&base.prompt)),

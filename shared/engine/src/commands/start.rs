@@ -8,6 +8,7 @@ use crate::codex::worktree::check_repository;
 use crate::commands::flags::Jobs;
 use crate::process::preflight::last_sandbox;
 use crate::record::job::{Job, Kind, Options, Sandbox};
+use crate::record::settings::HostSettings;
 use crate::show::events::count_jobs;
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli::flags::CommonOptions;
@@ -27,6 +28,8 @@ pub struct Planned {
     /// The sessions whose own directories are used, each with its sandbox if it is not that of the last turn.
     sessions: Vec<(Id, Option<Writes>)>,
     sandboxes: BTreeSet<String>,
+    /// The hosts that carry out the jobs.
+    hosts: BTreeSet<String>,
 }
 
 /// Whether a job may change files in its directory.
@@ -46,6 +49,7 @@ impl Planned {
     /// Adds a job.
     pub fn add(&mut self, job: &Job) {
         self.count += 1;
+        self.hosts.extend(job.host.clone());
         self.kinds.insert(match job.kind() {
             Kind::New => "new",
             Kind::Resume | Kind::Fork => "sent",
@@ -82,6 +86,25 @@ impl Planned {
             format!(", and send a prompt to each, {most} at a time, {}", self.describe_sandboxes())
         });
         confirm(&format!("Create {count} forks of {parents}{place}{prompt}?"), "nothing was forked")
+    }
+
+    /// Adds the hosts of the run.
+    pub fn add_hosts(&mut self, hosts: &HostSettings) {
+        if hosts.take_unassigned {
+            self.hosts.extend(hosts.all.iter().map(|slots| slots.host.name.clone()));
+        }
+    }
+
+    fn describe_hosts(&self) -> String {
+        let names: Vec<&str> = self.hosts.iter().map(String::as_str).collect();
+        match &names[..] {
+            [] => String::new(),
+            [first, .., last] if names.len() > 4 => {
+                format!(" on {} hosts from {first} to {last}", names.len())
+            }
+            [rest @ .., last] if !rest.is_empty() => format!(" on {} and {last}", rest.join(", ")),
+            [only, ..] => format!(" on {only}"),
+        }
     }
 
     fn describe_sandboxes(&self) -> String {
@@ -157,7 +180,8 @@ impl Planned {
     }
 
     fn report_shared_after(&mut self, common: &CommonOptions, most: usize, is_named: bool) {
-        if self.count > 1 && most > 1 {
+        // The directories of hosts are unknown here.
+        if self.count > 1 && most > 1 && self.hosts.is_empty() {
             self.find_directories(common);
             if let Some(line) = self.describe_shared(most, is_named) {
                 status(line);
@@ -188,8 +212,11 @@ impl Planned {
         if self.count < 2 && !is_asked {
             return Ok(true);
         }
-        self.find_directories(common);
-        let how = format!("{}, {most} at a time, {}", self.describe_directories(), self.describe_sandboxes());
+        if self.hosts.is_empty() {
+            self.find_directories(common);
+        }
+        let place = format!("{}{}", self.describe_directories(), self.describe_hosts());
+        let how = format!("{place}, {most} at a time, {}", self.describe_sandboxes());
         if !is_asked {
             let count = count_jobs(self.count);
             status(format_args!("{count}{how}; Ctrl-C stops after the running jobs"));

@@ -160,7 +160,8 @@ impl RunWatcher {
     /// Reads the output of running jobs, and once more that of an ended job.
     fn follow(&mut self, show: &mut Show) {
         for (at, task) in self.tasks.all.iter().enumerate() {
-            let is_running = task.state == State::Running && task.start.is_some();
+            // The output of a job on a host is there.
+            let is_running = task.state == State::Running && task.start.is_some() && task.binding.is_none();
             if is_running && !self.followers.contains_key(&at) {
                 let out = self.dir.file(task.of.number, task.of.attempt, "out");
                 if let Ok(mut follower) = Follower::open(&out) {

@@ -58,6 +58,8 @@ pub struct Runner {
     pending: usize,
     failed: usize,
     session: Option<Id>,
+    /// Whether a host sends the prompts, whose directories are not those of this machine.
+    is_elsewhere: bool,
     /// Whether a prompt failed under this runner: in a queue of one session the next prompt would build on it.
     has_failure: bool,
     unsaved: bool,
@@ -101,6 +103,7 @@ impl Runner {
             pending: 0,
             failed: 0,
             session,
+            is_elsewhere: false,
             has_failure: false,
             unsaved: true,
             saved: Instant::now(),
@@ -112,6 +115,11 @@ impl Runner {
         };
         runner.apply_outcomes(run);
         Ok(runner)
+    }
+
+    /// The same runner, for prompts that a host sends.
+    pub fn on_host(self, is_elsewhere: bool) -> Runner {
+        Runner { is_elsewhere, ..self }
     }
 
     /// The name of the queue, which may have been renamed since the run began.
@@ -273,7 +281,9 @@ impl JobFeed for Runner {
         if self.queue.one_session && self.has_failure {
             return Ok(NextJob::Stop("failed"));
         }
-        self.queue.check_project()?;
+        if !self.is_elsewhere {
+            self.queue.check_project()?;
+        }
         let id = self.queue.prompts[at].job();
         let is_named = self.queue.claiming.as_ref().is_some_and(|claiming| claiming.contains(&id));
         if !is_named && !self.save_claims(&held, run, at)? {

@@ -239,6 +239,13 @@ pub struct SavedSettings {
 }
 
 impl Settings {
+    /// The number of jobs that run at a time, here or on hosts.
+    pub fn count_slots(&self) -> usize {
+        let hosts: usize = self.hosts.all.iter().map(|host| host.slots).sum();
+        let all = if self.hosts.take_unassigned { hosts } else { self.max_concurrent + hosts };
+        self.hosts.most.map_or(all, |most| all.min(most))
+    }
+
     /// The settings to save for a continued run.
     pub fn to_saved(&self) -> SavedSettings {
         let ms = |time: Option<Duration>| time.map(|time| time.as_millis() as u64);

@@ -107,6 +107,25 @@ pub fn supervise_with(
     engine.run(signals)
 }
 
+/// Stops the jobs of a run that has no runner, here and on hosts, and starts none.
+pub fn stop_jobs(
+    dir: &RunDir,
+    journal: Journal,
+    tasks: &mut RunProgress,
+    settings: Settings,
+    listener: &mut dyn Observer,
+    (codex, versions): (Codex, Versions),
+) -> Result<RunEnd> {
+    let signals = Signals::catch()?;
+    let mut feed = PlannedJobs::default();
+    let mut engine = Engine::new(dir, journal, tasks, settings, &mut feed, listener);
+    engine.checker = Checker::new(&engine.settings.codex, versions);
+    engine.stop.requests = 2;
+    engine.start_run(codex)?;
+    engine.stop_all();
+    engine.run(signals)
+}
+
 /// Ends a run that will not be continued, so that it blocks no other run: judges started jobs and records the
 /// rest as skipped. A run that has a runner, has ended or cannot be read stays unchanged. The caller has checked
 /// that no job is running. Signals have their default action: an interrupted call can be repeated.

@@ -196,7 +196,11 @@ impl Show {
         let of = event.what.job_ref();
         let number = of.map(|of| find_number(&mut self.places, &of.job)).unwrap_or_default();
         let session = of.and_then(|of| of.session).map(|id| id.short()).unwrap_or_default();
-        let label = of.and_then(|of| self.label_of(&event.run, of)).unwrap_or_default().to_owned();
+        let label = of.and_then(|of| self.label_of(&event.run, of)).unwrap_or_default();
+        let label = match of.and_then(|of| of.host.as_deref()) {
+            Some(host) => format!("{host}: {label}"),
+            None => label.to_owned(),
+        };
         let (state, look) = state(&event.what);
         let totals = self.tallies.get(&event.run).map(|tally| tally.describe(event.at)).unwrap_or_default();
         let text = match &event.what {

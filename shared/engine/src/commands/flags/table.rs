@@ -8,7 +8,7 @@ use crate::record::settings::{Interrupted, OnBusy, OnLimit};
 use crate::show::records::Only;
 use codex_agent_shared::cli::{self, Takes, Value, flags};
 use codex_agent_shared::error::Error;
-use codex_agent_shared::host::HostList;
+use codex_agent_shared::host::{HostList, check_name};
 use codex_agent_shared::record::Field;
 use codex_agent_shared::time::parse_duration;
 
@@ -251,6 +251,19 @@ pub fn concurrent_run_options<O: 'static>() -> impl Iterator<Item = Flag<O>> {
             .default("3")
             .more("The setting runs.max_concurrent in config.toml changes the default.");
     [max_concurrent].into_iter().chain(run_options())
+}
+
+/// `--give-up`
+pub fn give_up<O: 'static>() -> Flag<O> {
+    let name = |value: Value| {
+        let name = value.text()?;
+        check_name(&name).map(|()| name)
+    };
+    let help = "do not ask HOST for its jobs: they were interrupted";
+    Flag::<O>::parsed("give-up", Takes::Text("HOST"), help, name, |args| &mut args.jobs.given_up).more(
+        "For a host that is gone for good. The jobs may have been carried out there, so they are not begun again; \
+         'codex-agent run retry --interrupted' does that. May be given more than once.",
+    )
 }
 
 /// `--on`
