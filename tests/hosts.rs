@@ -1,6 +1,7 @@
 //! More machines than one, each a host of [`Hosts`].
 
-mod run;
+pub mod homes;
+pub mod run;
 
 use std::time::Instant;
 

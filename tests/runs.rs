@@ -3,6 +3,7 @@
 pub mod crash;
 pub mod limits;
 pub mod on_end;
+pub mod once;
 pub mod outcome;
 pub mod output;
 pub mod real;

@@ -24,6 +24,7 @@ mod verbs;
 struct Own {
     job_records: bool,
     worker: bool,
+    once: bool,
     cwd: Option<PathBuf>,
     now: bool,
     older: Option<Timestamp>,
@@ -41,6 +42,8 @@ fn prompt_flags() -> Vec<Flag> {
             .more("Each record has the prompt, the directory and the options of a job; see codex-agent-records(5). Values that a record omits are taken from the options of the command line. --dry-run prints such records."),
         Flag::switch("worker", "carry out the jobs of a run of another machine", |args| &mut args.own.worker)
             .more("The run starts this command on each of its hosts: job records come from standard input, and events go to standard output. An attempt at a job, known by its run and its id, is never begun twice. The command ends at the end of its input, and its jobs live on. See codex-agent-distributed(7)."),
+        Flag::switch("once", "start each job once, however often its record is given", |args| &mut args.own.once)
+            .more("With --jobs, a job is known by its fields run and id, which each record must have. The first command that is given a job starts it. A later command prints the events of the job again, follows the job while it is running, and exits by its outcome; it starts the job only if nothing of it was sent. A job that is not started before the command ends is left to a later command with its record."),
         jobs::text(),
         jobs::null(),
         jobs::dry_run(),
@@ -158,6 +161,7 @@ fn commands() -> Vec<Command<Args>> {
             .operands("[RUN]", &[Completes::Runs])
             .details(&[
                 "Continues the run RUN, which was stopped, or whose runner was killed [default: the newest unfinished run]. Jobs that are still running are followed; the results of jobs that have ended are read from the output of Codex; jobs whose prompts never reached the model are started. Jobs that belong to a host are asked for there. An interrupted job fails, unless --interrupted chooses another action. With --interrupted, the jobs of the run that were interrupted before are continued or sent again too, even if the run has no other work left; jobs that 'codex-agent run retry' has retried are not.",
+                "A job of --once is started only when its record is given. Continuing such a run follows its running jobs and reads the results of those that have ended.",
                 UNNAMED,
             ])
             .flags("Options", [yes_unnamed(), jobs::give_up()])
@@ -212,8 +216,8 @@ fn tool() -> Tool {
         .exit_status(&[
             (0, "Every job was completed."),
             (1, "A job failed, there is no such run, or the start of the run was not confirmed."),
-            (2, "Bad usage, invalid input, or an error with a file."),
-            (75, "The run was stopped before its end; 'codex-agent run continue' continues the run."),
+            (2, "Bad usage, invalid input such as a job record without the fields that --once needs, or an error with a file."),
+            (75, "The run was stopped before its end; 'codex-agent run continue' continues the run. With --once, the same command starts what is left."),
             (130, "The run was interrupted, and jobs were killed or left running."),
         ])
         .environment(&[

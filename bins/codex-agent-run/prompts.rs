@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use codex_agent_engine::codex::worktree::check_repository;
 use codex_agent_engine::commands::prompts;
 use codex_agent_engine::commands::run_jobs::run_jobs;
+use codex_agent_engine::commands::run_once::run_once;
 use codex_agent_engine::commands::slips::Operands;
 use codex_agent_engine::commands::worker;
 use codex_agent_engine::{Job, Options, Plan, Sandbox};
@@ -22,7 +23,19 @@ pub(super) fn run(args: Args) -> Result<Exit> {
     if args.own.worker {
         return run_worker(&args);
     }
+    if args.own.once && !args.own.job_records {
+        return Err(Error::usage("--once needs --jobs: only a job record has a run and an id"));
+    }
+    if args.own.once && args.jobs.on.is_some() {
+        return Err(
+            Error::usage("--once cannot be combined with --on").hint("a host is given each job once anyway")
+        );
+    }
     let base = default_job(&args)?;
+    if args.own.once {
+        let home = base.codex_home.clone();
+        return run_once(&args.common, &args.jobs, home, |add| read(&args, &base, add));
+    }
     let subject = base.cwd.as_deref().map(Path::new).and_then(Path::file_name);
     let subject = subject.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let kind = if args.own.job_records { "jobs" } else { "new" };
@@ -33,6 +46,7 @@ pub(super) fn run(args: Args) -> Result<Exit> {
 fn run_worker(args: &Args) -> Result<Exit> {
     let is_given = [
         (args.own.job_records, "--jobs"),
+        (args.own.once, "--once"),
         (args.jobs.has_prompt() || !args.operands.is_empty(), "a prompt"),
         (args.jobs.on.is_some(), "--on"),
         (args.jobs.dry_run, "--dry-run"),

@@ -276,7 +276,7 @@ pub struct Process {
     pub command: String,
 }
 
-fn signal_all(all: &[Process], text: &str, signal: Signal) -> usize {
+pub fn signal_all(all: &[Process], text: &str, signal: Signal) -> usize {
     let wanted = all.iter().filter(|process| process.command.contains(text));
     wanted.filter(|process| kill_process(process.pid, signal).is_ok()).count()
 }

@@ -20,6 +20,7 @@
 //! | 4 | [`send`] | a prompt for many sessions |
 //! | 4 | [`worker`] | carrying out jobs of a run of another machine |
 //! | 5 | [`watch`] | following runs and sessions |
+//! | 6 | [`run_once`] | jobs whose records may be given several times |
 
 pub mod expiry;
 pub mod flags;
@@ -29,6 +30,7 @@ pub mod pending;
 pub mod prompts;
 pub mod retry;
 pub mod run_jobs;
+pub mod run_once;
 pub mod run_queue;
 pub mod run_record;
 pub mod send;

@@ -6,6 +6,7 @@
 //! | 0 | [`feed`] | where jobs come from |
 //! | 0 | [`observer`] | who sees the events |
 //! | 0 | [`usage_limit`] | the gate of a usage limit |
+//! | 1 | [`given`] | the jobs of `--once` |
 //! | 1 | `hosts` | the hosts that carry out jobs: connections and slots |
 //! | 1 | [`worker`] | the jobs of a run of another machine |
 //! | 2 | [`engine`] | the loop |
@@ -17,6 +18,7 @@
 pub mod engine;
 mod failed;
 pub mod feed;
+pub mod given;
 mod hosts;
 pub mod observer;
 pub mod plan;

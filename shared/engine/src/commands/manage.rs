@@ -12,13 +12,14 @@ use crate::commands::retry::retried_jobs;
 use crate::commands::run_queue;
 pub use crate::commands::run_record::{LimitRecord, RunRecord, describe_run, run_state, state_word};
 use crate::disk::journal::{Journal, PATIENCE};
-use crate::disk::progress::{RunProgress, State};
+use crate::disk::progress::{RunProgress, State, WORKER};
 use crate::disk::run_dir::RunDir;
 use crate::liveness;
 use crate::record::event::RunEvent;
 use crate::record::settings::{Interrupted, Settings};
 use crate::run::engine::{stop_jobs, supervise};
-use crate::run::feed::PlannedJobs;
+use crate::run::feed::{JobFeed, PlannedJobs};
+use crate::run::given::GivenJobs;
 use crate::show::end::NextCommands;
 use crate::show::events::{Show, ShowOptions, count_jobs};
 use codex_agent_shared::cli::flags::CommonOptions;
@@ -100,6 +101,7 @@ pub fn continue_run(dir: &RunDir, common: &CommonOptions, jobs: &Jobs) -> Result
     let action = jobs.interrupted.unwrap_or_default();
     let interrupted = tasks.count_interrupted();
     let mut requeued = 0;
+    let interrupted_before = tasks.interrupted_jobs();
     if interrupted > 0 && action != Interrupted::Fail && tasks.kind != "queue" {
         // The jobs that another run has retried are done.
         requeued = tasks.requeue_interrupted(action, &retried_jobs(dir)?);
@@ -110,7 +112,12 @@ pub fn continue_run(dir: &RunDir, common: &CommonOptions, jobs: &Jobs) -> Result
     let settings = jobs.settings_after(common, &tasks)?;
     status(format_args!("continuing run '{name}', {} left", count_jobs(tasks.count_left())));
     let mut shown = Show::new(options, tasks.all.len());
-    let ended = supervise(dir, journal, &mut tasks, settings, &mut PlannedJobs::default(), &mut shown);
+    let mut feed: Box<dyn JobFeed> = match tasks.is_once() || tasks.kind == WORKER {
+        // Jobs that were not started may have been given to another host since.
+        true => Box::new(GivenJobs::new(interrupted_before, None)),
+        false => Box::new(PlannedJobs::default()),
+    };
+    let ended = supervise(dir, journal, &mut tasks, settings, &mut *feed, &mut shown);
     shown.close(dir, ended, &NextCommands::for_run(dir), || on_end::run(dir))
 }
 

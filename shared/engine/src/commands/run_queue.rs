@@ -151,7 +151,9 @@ fn describe_rest(queue: &Queue) -> String {
 
 /// The settings of the run: flags first, then the settings of the unfinished run.
 fn settings(queue: &Queue, common: &CommonOptions, jobs: &Jobs, tasks: &RunProgress) -> Result<Settings> {
-    let settings = jobs.settings_after(common, tasks)?;
+    let mut settings = jobs.settings_after(common, tasks)?;
+    // Prompts are sent one after another.
+    settings.hosts.all.iter_mut().for_each(|host| host.slots = 1);
     check_order(queue, settings.on_busy)?;
     if settings.hosts.all.len() > 1 {
         return Err(Error::usage(format!(

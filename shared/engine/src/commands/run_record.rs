@@ -16,10 +16,10 @@ pub struct RunRecord<'r> {
     kind_of_record: &'static str,
     /// The id of the run, which is the name of its directory.
     id: &'r str,
-    /// The kind of run: new (prompts), jobs (job records), or the tool that started it: group, resume, fork
-    /// or queue.
+    /// The kind of run: new (prompts), jobs (job records), once (job records with --once), or the tool that
+    /// started it: group, resume, fork or queue.
     kind: &'r str,
-    /// The subject of the run, such as the name of a group or queue.
+    /// The subject of the run, such as the name of a group or queue, or the run in the job records of --once.
     name: &'r str,
     /// The time when the run started; null if it is only planned.
     started_at: Option<Timestamp>,

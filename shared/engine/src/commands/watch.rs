@@ -68,8 +68,10 @@ struct Coverage {
 }
 
 /// A follower of a run of another process.
-struct RunWatcher {
+pub(super) struct RunWatcher {
     dir: RunDir,
+    /// The only jobs whose events are printed, without those of the run.
+    only: Option<HashSet<String>>,
     tail: JournalReader,
     tasks: RunProgress,
     checker: Checker,
@@ -89,6 +91,7 @@ impl RunWatcher {
         let tail = JournalReader::open(&dir.journal())?;
         Ok(RunWatcher {
             dir,
+            only: None,
             tail,
             tasks: RunProgress::default(),
             checker: Checker::default(),
@@ -99,8 +102,22 @@ impl RunWatcher {
         })
     }
 
+    /// Opens a run, of which only the events of these jobs are printed.
+    pub(super) fn of_jobs(dir: RunDir, jobs: HashSet<String>) -> Result<RunWatcher> {
+        Ok(RunWatcher { only: Some(jobs), ..RunWatcher::open(dir)? })
+    }
+
+    /// The run as it was last read.
+    pub(super) fn progress(&self) -> &RunProgress {
+        &self.tasks
+    }
+
+    fn prints(&self, job: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(job))
+    }
+
     /// Prints new events and running jobs. False if the run or its runner ended.
-    fn refresh(&mut self, show: &mut Show) -> Result<bool> {
+    pub(super) fn refresh(&mut self, show: &mut Show) -> Result<bool> {
         let is_active = self.read(show)?;
         show.show_running(self.tasks.reported_counts(), &mut self.running());
         Ok(is_active)
@@ -108,7 +125,8 @@ impl RunWatcher {
 
     /// The running jobs.
     fn running(&self) -> impl Iterator<Item = RunningJob<'_>> {
-        let running = |(_, task): &(usize, &JobState)| task.state == State::Running;
+        let running =
+            |(_, task): &(usize, &JobState)| task.state == State::Running && self.prints(&task.of.job);
         self.tasks.all.iter().enumerate().filter(running).map(|(at, task)| RunningJob {
             of: &task.of,
             since: task.start.as_ref().map_or_else(Timestamp::now, |start| start.at),
@@ -132,10 +150,17 @@ impl RunWatcher {
 
     fn read_events(&mut self, mut show: Option<&mut Show>) -> Result<()> {
         let (tasks, coverage, lines) = (&mut self.tasks, &mut self.coverage, &mut self.lines);
-        let (dir, checker) = (&self.dir, &mut self.checker);
+        let (dir, checker, only) = (&self.dir, &mut self.checker, &self.only);
+        let is_printed = |entry: &Entry| {
+            let job = match entry {
+                Entry::Job(job, _) => Some(&job.id),
+                Entry::Event(event) => event.what.job_ref().map(|of| &of.job),
+            };
+            only.as_ref().is_none_or(|only| job.is_some_and(|job| only.contains(job)))
+        };
         self.tail.read(|entry| {
             *lines += 1;
-            if let Some(show) = &mut show {
+            if let Some(show) = show.as_mut().filter(|_| is_printed(&entry)) {
                 print_entry(show, dir, &tasks.kind, checker, &entry);
             }
             match entry {
@@ -162,7 +187,10 @@ impl RunWatcher {
         for (at, task) in self.tasks.all.iter().enumerate() {
             // The output of a job on a host is there.
             let is_running = task.state == State::Running && task.start.is_some() && task.binding.is_none();
-            if is_running && !self.followers.contains_key(&at) {
+            if is_running
+                && self.only.as_ref().is_none_or(|only| only.contains(&task.of.job))
+                && !self.followers.contains_key(&at)
+            {
                 let out = self.dir.file(task.of.number, task.of.attempt, "out");
                 if let Ok(mut follower) = Follower::open(&out) {
                     follower.kept = show.wants_lines().then(Vec::new);

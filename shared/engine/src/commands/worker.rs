@@ -1,9 +1,11 @@
 //! `run --worker`: carries out jobs of a run of another machine.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::codex::version::Versions;
 use crate::commands::flags::Jobs;
+use crate::disk::claims::{LockedClaims, Subject};
 use crate::disk::journal::Journal;
 use crate::disk::progress::{RunProgress, WORKER};
 use crate::disk::run_dir::{RunDir, state_dir};
@@ -81,19 +83,36 @@ pub fn work(common: &CommonOptions, jobs: &Jobs) -> Result<Exit> {
         max_failures: None,
         ..settings
     };
-    let dir = RunDir::of_worker(&run, &host, home.path())?;
-    let mut journal = take_over(&dir)?;
+    let (dir, journal) = open(&run, &host, home.path())?;
     let mut progress = RunProgress::read(&dir)?;
-    if progress.kind.is_empty() {
-        progress = RunProgress::new(WORKER, &format!("{host} {run}"), None);
-        let (kind, name) = (progress.kind.clone(), progress.name.clone());
-        let what = RunEvent::RunPlanned { kind, name, settings: None, retry_of: None };
-        journal.append(&Event::new(dir.name(), what), true)?;
-    }
     let (mut feed, mut printer) = WorkerFeed::new(orders, output, &dir, (&run, &host), first);
     let known = (codex, versions);
     supervise_with(&dir, journal, &mut progress, settings, &mut feed, &mut printer, known)?;
     Ok(Exit::Done)
+}
+
+/// Opens the run of the worker for a run of another machine, a name of this host and a Codex home: it has one, however
+/// often a worker is started.
+fn open(run: &str, host: &str, home: &Path) -> Result<(RunDir, Journal)> {
+    let real = std::fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
+    let subject = Subject::worker(host, &real.to_string_lossy());
+    let mut claims = LockedClaims::lock(run)?;
+    let Some(owner) = claims.owner(&subject).map(str::to_owned) else {
+        let (dir, mut journal) = RunDir::create(WORKER, host)?;
+        let (kind, name) = (WORKER.to_owned(), format!("{host}, {run}"));
+        let what = RunEvent::RunPlanned { kind, name, settings: None, retry_of: None };
+        journal.append(&Event::new(dir.name(), what), true)?;
+        // A crash before the claim leaves a plan without jobs.
+        claims.add(&[subject], &dir)?;
+        return Ok((dir, journal));
+    };
+    drop(claims);
+    let Some(dir) = RunDir::named(&owner)? else {
+        return Err(Error::new(format!("run '{owner}', which had the jobs of run '{run}', was removed"))
+            .hint("'codex-agent run continue --give-up HOST' counts these jobs as interrupted"));
+    };
+    let journal = take_over(&dir)?;
+    Ok((dir, journal))
 }
 
 /// Opens the journal of a worker. Another worker, whose connection is lost without its knowledge, is asked to leave.
@@ -101,7 +120,7 @@ fn take_over(dir: &RunDir) -> Result<Journal> {
     let begun = Instant::now();
     let mut is_asked = false;
     loop {
-        if let Some(journal) = dir.open_or_create()? {
+        if let Some(journal) = Journal::open(&dir.journal())? {
             return Ok(journal);
         }
         let runner = RunProgress::read(dir).ok().and_then(|progress| progress.runner);

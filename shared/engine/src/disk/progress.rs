@@ -21,6 +21,9 @@ mod job;
 
 pub use job::{Binding, JobOutcome, JobState, NextStart, Start, State};
 
+/// The kind of runs of `--once`.
+pub const ONCE: &str = "once";
+
 /// The kind of the run of a worker, whose jobs are those of a run of another machine.
 pub const WORKER: &str = "worker";
 
@@ -146,6 +149,21 @@ impl RunProgress {
         self.started_at.is_some()
     }
 
+    /// Whether the run has jobs of `--once`: it starts no job whose record is not given.
+    pub fn is_once(&self) -> bool {
+        self.kind == ONCE
+    }
+
+    /// Makes jobs of `--once` pending that this run did not start. Their records are given again.
+    pub fn reoffer(&mut self, given: &HashSet<String>) {
+        for at in 0..self.all.len() {
+            let job = &self.all[at];
+            if job.state == State::Skipped && !job.has_ended() && given.contains(&job.of.job) {
+                self.set_state(at, State::Pending);
+            }
+        }
+    }
+
     /// Whether a continued run would do something. A finished run with failures is finished.
     pub fn is_open(&self) -> bool {
         // The pending jobs of a worker are those of another run, which gives them to it again.
@@ -235,6 +253,11 @@ impl RunProgress {
     /// The number of failed jobs that were interrupted.
     pub fn count_interrupted(&self) -> usize {
         self.all.iter().filter(|job| job.is_interrupted()).count()
+    }
+
+    /// The ids of the jobs that were interrupted.
+    pub fn interrupted_jobs(&self) -> HashSet<String> {
+        self.all.iter().filter(|job| job.is_interrupted()).map(|job| job.of.job.clone()).collect()
     }
 
     /// Applies an event.
@@ -348,7 +371,7 @@ impl RunProgress {
                 self.set_state(index, State::Failed { again, sent });
             }
             // An unclaimed job of a plan stays planned.
-            RunEvent::JobSkipped { withdrawn: true, .. } if !self.all[index].arrived => {
+            RunEvent::JobSkipped { withdrawn: true, .. } if !self.all[index].arrived && !self.is_once() => {
                 self.set_state(index, State::Pending)
             }
             RunEvent::JobSkipped { .. } => self.set_state(index, State::Skipped),

@@ -1,11 +1,13 @@
 //! Removing the directories of finished runs.
 //!
 //! A run is kept while it has pending jobs, while its journal is locked or a job is running, while a queue names it, and
-//! while the run that it retries exists: without the retry, the same jobs could be retried once more. Sessions belong to Codex and are never removed.
+//! while the run that it retries exists: without the retry, the same jobs could be retried once more. Claims of jobs are
+//! kept as long as a run that owns one of them. Sessions belong to Codex and are never removed.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
+use crate::disk::claims;
 use crate::disk::journal::Journal;
 use crate::disk::progress::{End, RunProgress};
 use crate::disk::run_dir::RunDir;
@@ -35,6 +37,7 @@ pub fn prune(
             Err(error) => warn_of(&error),
         }
     }
+    claims::sweep(before)?;
     RunDir::sweep(now)
 }
 
@@ -52,6 +55,8 @@ fn remove(dir: &RunDir, before: Timestamp, now: Timestamp, but_queues: bool) -> 
         Some((at, End::Completed | End::Stopped(_, 0))) => *at < before,
         // The run of a deleted queue is not continued.
         _ if tasks.kind == "queue" => now.0 - i64::try_from(dir.age(now).as_millis()).unwrap_or(0) < before.0,
+        // Jobs may be claimed for the plan, and are started when their records are given again.
+        None if !tasks.is_begun() && tasks.is_once() => dir.created_at().is_some_and(|made| made < before),
         // A plan that was never begun; a recent one may be incomplete.
         None if !tasks.is_begun() => dir.age(now) > Duration::from_secs(3600),
         _ => false,

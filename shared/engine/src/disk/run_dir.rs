@@ -23,7 +23,6 @@ use codex_agent_shared::error::{Context, Error, Result, warn_of};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::store::lock::Lock;
 use codex_agent_shared::store::private;
-use codex_agent_shared::text::fingerprint;
 use codex_agent_shared::time::Timestamp;
 
 /// The directory of one run.
@@ -57,42 +56,6 @@ impl RunDir {
         // Leftovers are removed by a later prune.
         let journal = journal.inspect_err(|_| drop(fs::remove_dir_all(&dir.path)))?;
         Ok((dir, journal))
-    }
-
-    /// The directory of the worker that carries out jobs of a run of another machine, in this Codex home. It is the same
-    /// for each worker of that run with this host name, and may not exist. Its name begins with the time of the run.
-    pub fn of_worker(run: &str, host: &str, codex_home: &Path) -> Result<RunDir> {
-        let home = fs::canonicalize(codex_home).unwrap_or_else(|_| codex_home.to_owned());
-        let key = [run.as_bytes(), host.as_bytes(), home.as_os_str().as_encoded_bytes()].join(&0);
-        let own = RunDir { path: PathBuf::new(), name: run.to_owned() };
-        let clock = match own.created_at() {
-            Some(_) if run.get(15..17) == Some("Z-") => &run[..15],
-            // A run of another program.
-            _ => "20000101T000000",
-        };
-        let name = format!("{clock}Z-{}-{}", name_middle("worker", host), &fingerprint(&key));
-        Ok(RunDir { path: state_dir("runs")?.join(&name), name })
-    }
-
-    /// Opens the journal of a directory that [`RunDir::of_worker`] named, and creates both if they are missing. `None` if
-    /// it has a runner.
-    pub fn open_or_create(&self) -> Result<Option<Journal>> {
-        if !self.journal().exists() {
-            match DirBuilder::new().mode(0o700).create(&self.path) {
-                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                    return Err(error).context("create the directory", &self.path).map_err(Error::of_place);
-                }
-                _ => {}
-            }
-            let runs = runs()?;
-            fs::File::open(&runs).and_then(|runs| runs.sync_all()).context("save", &runs)?;
-            match Journal::create(&self.journal()) {
-                // Another worker was faster.
-                Err(error) if error.kind() == Some(std::io::ErrorKind::AlreadyExists) => {}
-                created => return created.map(Some),
-            }
-        }
-        Journal::open(&self.journal())
     }
 
     /// All runs, the newest first.

@@ -129,7 +129,7 @@ pub enum RunEvent {
     /// printed.
     #[serde(rename = "run.planned")]
     RunPlanned {
-        /// The kind of run: new, jobs, group, resume, fork or queue.
+        /// The kind of run: new, jobs, once, group, resume, fork or queue.
         kind: String,
         /// The subject of the run, such as the name of a group or queue.
         name: String,
@@ -143,7 +143,7 @@ pub enum RunEvent {
     /// A runner begins or continues a run.
     #[serde(rename = "run.started")]
     RunStarted {
-        /// The kind of run: new, jobs, group, resume, fork or queue.
+        /// The kind of run: new, jobs, once, group, resume, fork or queue.
         kind: String,
         /// The subject of the run, such as the name of a group or queue.
         name: String,

@@ -149,7 +149,7 @@ pub fn conclude(dir: &RunDir, why: &str, listener: &mut dyn Observer) -> Result<
         }
         std::thread::sleep(LOOK);
     }
-    engine.skip_unsent()?;
+    engine.skip_unsent("the job was removed before it was run")?;
     engine.record_event(RunEvent::RunStopped { why: why.to_owned(), left: 0, until: None }, true)
 }
 
@@ -546,22 +546,30 @@ impl<'e> Engine<'e> {
         let left = self.counts().pending + self.hosts.count_bound();
         let trouble = self.stop.trouble.take();
         if left == 0 && trouble.is_none() {
-            self.skip_unsent()?;
+            self.skip_unsent(match self.feed.keeps_pending() {
+                true => "the job was removed before it was run",
+                false => "the record of the job was not given",
+            })?;
             let failed = self.counts().failed;
             self.record_event(RunEvent::RunCompleted {}, true)?;
             let interrupted = self.tasks.count_interrupted().min(failed);
             return Ok(RunEnd::Completed { failed, interrupted, killed });
         }
         let why = self.stop.why.clone().unwrap_or_else(|| "signal".to_owned());
-        self.record_event(RunEvent::RunStopped { why: why.clone(), left, until }, true)?;
+        let mut kept = left;
+        if !self.feed.keeps_pending() {
+            self.skip_unsent(&format!("the run stopped before the job was started ({why})"))?;
+            kept = 0;
+        }
+        self.record_event(RunEvent::RunStopped { why: why.clone(), left: kept, until }, true)?;
         match trouble {
             Some(error) => Err(error),
             None => Ok(RunEnd::Stopped { why, left, until, killed }),
         }
     }
 
-    /// Records as skipped the jobs that were removed from their feed.
-    fn skip_unsent(&mut self) -> Result<()> {
+    /// Records as skipped the jobs that were not started, for this reason.
+    fn skip_unsent(&mut self, why: &str) -> Result<()> {
         for at in 0..self.tasks.all.len() {
             let JobState { state, next, .. } = &self.tasks.all[at];
             if matches!(state, State::Pending | State::Failed { again: true, .. }) {
@@ -572,7 +580,7 @@ impl<'e> Engine<'e> {
                     continue;
                 }
                 self.tasks.set_state(at, State::Skipped);
-                self.record_unstarted(at, "the job was removed before it was run")?;
+                self.record_unstarted(at, why)?;
             }
         }
         Ok(())

@@ -94,6 +94,11 @@ pub trait JobFeed {
     /// Puts a job back that was offered. It is not offered before this time.
     fn give_back(&mut self, run: &RunProgress, job: &str, due: Instant);
 
+    /// Whether jobs that are pending when the run stops stay in the run, so that a continued run starts them.
+    fn keeps_pending(&self) -> bool {
+        true
+    }
+
     /// Reports a changed outcome of a job.
     fn changed(&mut self, _job: &JobState) {}
 

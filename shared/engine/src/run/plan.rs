@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 
-use crate::disk::journal::Journal;
+use crate::disk::journal::{Journal, LineSpan};
 use crate::disk::progress::RunProgress;
 use crate::disk::run_dir::RunDir;
 use crate::record::event::{Event, RunEvent};
@@ -106,6 +106,17 @@ impl Plan {
     /// The directory, if a job was added.
     pub fn dir(&self) -> Option<&RunDir> {
         self.made.as_ref().map(|(dir, _)| dir)
+    }
+
+    /// The run without its jobs having been started, and its locked journal; `None` if no job was added.
+    pub fn open(self) -> Option<(RunDir, Journal, RunProgress)> {
+        let Plan { made, tasks, .. } = self;
+        made.map(|(dir, journal)| (dir, journal, tasks))
+    }
+
+    /// The places of the jobs in the journal.
+    pub fn places(&self) -> impl Iterator<Item = (&str, LineSpan)> {
+        self.tasks.all.iter().map(|job| (job.of.job.as_str(), job.place))
     }
 
     /// Runs the jobs.

@@ -108,6 +108,43 @@ pub fn report_end(ended: &RunEnd, next: &NextCommands, log: Option<&str>) -> Exi
     }
 }
 
+/// The outcomes of the jobs of `--once` whose records were given.
+#[derive(Debug, Default)]
+pub struct GivenEnds {
+    /// The number of failed jobs.
+    pub failed: usize,
+    /// The number of jobs without an outcome.
+    pub left: usize,
+    /// Why no more jobs were started, and when the usage limit resets.
+    pub stopped: Option<(String, Option<Timestamp>)>,
+    /// Whether jobs were killed because of a request to stop.
+    pub killed: bool,
+}
+
+/// Prints how the jobs of `--once` ended, and returns the exit status. The logs of these runs have the failed jobs.
+pub fn report_given(ends: &GivenEnds, logs: &[RunDir]) -> Exit {
+    let GivenEnds { failed, left, stopped, killed } = ends;
+    if *failed > 0 {
+        let log = match logs {
+            [only] => format!("; 'codex-agent run log {}' prints why", only.short_name()),
+            _ => String::new(),
+        };
+        warn(format!("{} failed{log}", count_jobs(*failed)));
+    }
+    if *left > 0 {
+        let (why, until) = stopped.clone().unwrap_or_else(|| ("signal".to_owned(), None));
+        let until = until.map_or_else(String::new, |until| describe_until(until, Timestamp::now()));
+        let (jobs, them) = (count_jobs(*left), if *left == 1 { "it" } else { "them" });
+        warn(format_args!("stopped ({why}{until}), {jobs} left; the same command starts {them} later"));
+    }
+    match (killed, left, failed) {
+        (true, ..) => Exit::Interrupted,
+        (false, 0, 0) => Exit::Done,
+        (false, 0, _) => Exit::Negative,
+        (false, ..) => Exit::WorkLeft,
+    }
+}
+
 fn was(count: usize) -> &'static str {
     if count == 1 { "was" } else { "were" }
 }

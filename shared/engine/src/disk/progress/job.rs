@@ -209,6 +209,16 @@ impl JobState {
         }
     }
 
+    /// Whether it ended, so that no continued run starts it. A job that was removed from its run, or was not started,
+    /// has not ended.
+    pub fn has_ended(&self) -> bool {
+        match self.state {
+            State::Pending | State::Running | State::Failed { again: true, .. } => false,
+            State::Skipped => self.outcome.is_over(),
+            State::Completed | State::Failed { again: false, .. } => true,
+        }
+    }
+
     /// Whether it was interrupted.
     pub fn is_interrupted(&self) -> bool {
         self.failure_class().is_some_and(Class::is_interrupted)
