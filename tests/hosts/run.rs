@@ -47,13 +47,8 @@ fn jobs_run_on_three_hosts_and_the_run_stays_here() {
 /// Runners and workers are killed at random, and the run is continued.
 #[test]
 fn kills_of_runner_and_worker_send_each_prompt_once() {
-    kill_at_random(1..=6);
-}
-
-#[test]
-#[ignore = "takes minutes: tests/run --long"]
-fn kills_of_runner_and_worker_send_each_prompt_once_long() {
-    kill_at_random(101..=160);
+    let is_long = std::env::var_os("CODEX_AGENT_TEST_LONG").is_some();
+    kill_at_random(1..=if is_long { 100 } else { 6 });
 }
 
 fn kill_at_random(seeds: std::ops::RangeInclusive<u64>) {
@@ -284,11 +279,9 @@ fn the_first_signal_hears_out_what_runs_and_the_second_stops_it() {
     let mut runner = homes.0.start(&["run", "continue", "--yes"]);
     wait_until(|| homes.all_prompts(&["a", "b"]).len() == 4);
     kill_process(rustix::process::Pid::from_child(&runner), Signal::INT).unwrap();
-    wait_until(|| {
-        homes.0.good(&["run", "log"]).contains("run.stopped") || {
-            kill_process(rustix::process::Pid::from_child(&runner), Signal::INT).is_ok()
-        }
-    });
+    // Two signals at once may be one.
+    std::thread::sleep(Duration::from_millis(500));
+    kill_process(rustix::process::Pid::from_child(&runner), Signal::INT).unwrap();
     assert_eq!(runner.wait().unwrap().code(), Some(130));
     let counts = &homes.newest()["counts"];
     assert_eq!((&counts["completed"], &counts["failed"]), (&2.into(), &2.into()), "{counts}");

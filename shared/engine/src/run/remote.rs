@@ -55,6 +55,10 @@ impl Engine<'_> {
     /// Claims a job, and sends it to a host.
     pub(super) fn claim_and_send(&mut self, offer: Offer, host: usize) -> Result<()> {
         let Some(at) = self.claim(offer)? else { return Ok(()) };
+        if self.hosts.bound().any(|bound| bound == at) {
+            // Its host is being asked for it.
+            return Ok(());
+        }
         let (record, about) = match self.pack(at, host)? {
             Ok(packed) => packed,
             Err(failure) => return self.fail(at, Failed::without_exit(failure)),
