@@ -89,8 +89,9 @@ fn main() -> ExitCode {
 }
 
 /// The manual pages that no tool prints.
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 6] = [
     ("man7/codex-agent.7", include_str!("../man/codex-agent.7")),
+    ("man7/codex-agent-distributed.7", include_str!("../man/codex-agent-distributed.7")),
     ("man7/codex-agent-plugins.7", include_str!("../man/codex-agent-plugins.7")),
     ("man7/codex-agent-transcripts.7", include_str!("../man/codex-agent-transcripts.7")),
     ("man5/codex-agent-records.5", include_str!("../man/codex-agent-records.5")),

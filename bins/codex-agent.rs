@@ -74,7 +74,7 @@ fn tool() -> Tool {
             "Any executable called codex-agent-NAME, in any programming language, is a tool. NAME consists of lower case letters, digits and dashes. Tools are searched for in the directory of the executable codex-agent, then in the directories of CODEX_AGENT_EXEC_PATH, then in the directories of PATH. Empty and relative entries of these variables are skipped, so that a tool in the current directory is never run by accident. The first executable that is found is run; --list prints later executables of the same name, which are not run.",
             "If the tool TOOL does not exist, TOOL may be an alias: the table alias in config.toml defines short names for a tool with arguments, or, for a value that begins with '!', for a shell command. See codex-agent(7). The aliases in config.toml are read only if no tool has the name.",
             "In the environment of a tool, CODEX_AGENT is the path of the executable codex-agent that runs the tool, CODEX_AGENT_VERSION its version, and CODEX_AGENT_PROTOCOL is 1. If --quiet precedes the name of a tool of the package codex-agent, the option is passed on to the tool.",
-            "'codex-agent help TOOL' opens the manual page of a tool, or, for a tool without a manual page, runs the tool with --help; for an alias, it prints the definition of the alias. 'codex-agent help guide' opens codex-agent(7), 'codex-agent help records' opens codex-agent-records(5), 'codex-agent help files' opens codex-agent-files(5), 'codex-agent help transcripts' opens codex-agent-transcripts(7), and 'codex-agent help plugins' opens codex-agent-plugins(7), which describes how to write a tool.",
+            "'codex-agent help TOOL' opens the manual page of a tool, or, for a tool without a manual page, runs the tool with --help; for an alias, it prints the definition of the alias. 'codex-agent help guide' opens codex-agent(7), 'codex-agent help records' opens codex-agent-records(5), 'codex-agent help files' opens codex-agent-files(5), 'codex-agent help transcripts' opens codex-agent-transcripts(7), 'codex-agent help distributed' opens codex-agent-distributed(7), and 'codex-agent help plugins' opens codex-agent-plugins(7), which describes how to write a tool.",
             "The tools of the package codex-agent are:",
         ])
         .description([tool_lines("    ")])
@@ -114,7 +114,7 @@ fn tool() -> Tool {
             ("Try the tools on a sample of Codex's home directory:", "codex-agent demo"),
         ])
         .see_also(plugin::TOOLS.iter().map(|(name, ..)| format!("codex-agent-{name}(1)")).chain(
-            ["codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)", "codex-agent-plugins(7)", "codex-agent-transcripts(7)"]
+            ["codex-agent-records(5)", "codex-agent-files(5)", "codex-agent(7)", "codex-agent-distributed(7)", "codex-agent-plugins(7)", "codex-agent-transcripts(7)"]
                 .map(str::to_owned),
         ))
         .writes(["tool", "alias"])
@@ -143,7 +143,7 @@ fn tool_lines(margin: &str) -> String {
 }
 
 /// The topics of 'help' that are no tools: word, file, text and meaning.
-const PAGES: [(&str, &str, &str, &str); 5] = [
+const PAGES: [(&str, &str, &str, &str); 6] = [
     ("guide", "codex-agent.7", include_str!("../man/codex-agent.7"), "the map of all tools"),
     ("records", "codex-agent-records.5", include_str!("../man/codex-agent-records.5"), "the records"),
     ("files", "codex-agent-files.5", include_str!("../man/codex-agent-files.5"), "the files"),
@@ -153,6 +153,12 @@ const PAGES: [(&str, &str, &str, &str); 5] = [
         "codex-agent-transcripts.7",
         include_str!("../man/codex-agent-transcripts.7"),
         "how Codex writes transcripts",
+    ),
+    (
+        "distributed",
+        "codex-agent-distributed.7",
+        include_str!("../man/codex-agent-distributed.7"),
+        "how to run jobs on several machines",
     ),
 ];
 

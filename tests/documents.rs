@@ -18,8 +18,9 @@ use crate::world::*;
 mod readme;
 
 /// Pages that are written by hand.
-const BY_HAND: [&str; 5] = [
+const BY_HAND: [&str; 6] = [
     "codex-agent.7",
+    "codex-agent-distributed.7",
     "codex-agent-plugins.7",
     "codex-agent-transcripts.7",
     "codex-agent-records.5",

@@ -2,14 +2,41 @@
 
 pub mod homes;
 pub mod run;
+pub mod parallel;
+pub mod slurm;
 
 use std::time::Instant;
 
 use rustix::process::Signal;
 
-use crate::world::fake::wait_until;
-use crate::world::hosts::{Hosts, NAMES};
+use crate::documents::unroff;
+use crate::world::fake::{of_type, wait_until};
+use crate::world::hosts::{Hosts, Machine, NAMES};
 use crate::world::json as records;
+
+/// The example of codex-agent-distributed(7) that contains a text.
+fn example(part: &str) -> String {
+    let page = include_str!("../man/codex-agent-distributed.7");
+    let blocks = page.split(".nf\n").skip(1).filter_map(|rest| rest.split(".fi\n").next());
+    let blocks: Vec<String> = blocks
+        .map(|block| {
+            block.lines().filter(|line| !line.starts_with('.')).map(|line| unroff(line) + "\n").collect()
+        })
+        .collect();
+    let mut found = blocks.iter().filter(|block| block.contains(part));
+    found.next().unwrap_or_else(|| panic!("no example with '{part}'")).clone()
+}
+
+/// Puts so many prompts beside the planner, as the examples expect, and a repository on each host.
+fn prepare<M: Machine>(hosts: &Hosts<M>, count: usize) -> Vec<String> {
+    let mut prompts: Vec<String> = (0..count).map(|n| format!("prompt number {n} of {count}")).collect();
+    std::fs::write(hosts.planner.place().join("prompts.txt"), prompts.join("\n") + "\n").unwrap();
+    for name in NAMES {
+        hosts.run_on(name, &["git", "init", "-q", "../home/src/docs"]).succeeds();
+    }
+    prompts.sort();
+    prompts
+}
 
 #[test]
 fn each_host_has_its_own_home_and_codex() {
@@ -71,6 +98,36 @@ fn nodes_of_slurm_are_hosts() {
         hosts.run(&["srun", "-Q", "-n1", "-w", "n2", "on-node", "codex-agent-run", "--json", "on a node"]);
     ran.succeeds();
     assert_eq!(hosts.prompts(), [vec![], vec!["on a node".to_owned()], vec![]]);
+}
+
+/// The examples of codex-agent-distributed(7) that need neither parallel nor Slurm.
+#[test]
+fn the_examples_over_ssh_run() {
+    let Some(mut hosts) = Hosts::over_ssh() else { return };
+    let prompts = prepare(&hosts, 3);
+    // A codex of this name is on the PATH of a host.
+    for name in NAMES {
+        let codex = hosts.host(name).0.path("bin/codex");
+        std::os::unix::fs::symlink(codex, hosts.host(name).0.path("own/codex")).unwrap();
+    }
+    hosts.sh(&example("--version")).succeeds().shows("codex-agent ").shows("codex-cli 0.");
+    hosts.sh(&example("echo \"$PATH\"")).succeeds().shows("/own/codex\n").shows("/codex-agent\n");
+    hosts.sh(&example("--dry-run")).succeeds();
+    hosts.sh(&example("ssh h1 codex-agent run")).succeeds();
+    let events = std::fs::read_to_string(hosts.planner.place().join("events.ndjson")).unwrap();
+    assert_eq!(of_type(&records(&events), "job.completed").len(), 3);
+    assert!(events.contains("home/src/docs"), "{events}");
+    assert_eq!((hosts.host("h1").prompts(), hosts.all_prompts()), (prompts.clone(), prompts));
+    hosts.sh(&example("ssh h1 codex-agent ls")).succeeds().shows("prompt number 2 of 3");
+    let shared = hosts.planner.0.path("shared").display().to_string();
+    std::fs::create_dir(&shared).unwrap();
+    for name in NAMES {
+        std::os::unix::fs::symlink(&shared, hosts.host(name).0.path("home/shared")).unwrap();
+    }
+    hosts.sh(&example("flock")).succeeds().prints("busy\n");
+    // Without PATH nothing is found.
+    hosts.set_on("h2", "PATH", "/usr/bin:/bin");
+    hosts.run(&["ssh", "h2", "codex-agent", "ls"]).exits(127).reports("codex-agent: command not found");
 }
 
 #[test]

@@ -96,6 +96,10 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
         }
     }
     assert!(usr.join("share/zsh/vendor-completions/_codex-agent").is_file());
+    assert_eq!(
+        fs::read_to_string(usr.join("share/codex-agent/slurm-array.sh")).unwrap(),
+        include_str!("../share/slurm-array.sh")
+    );
     // Each page of the tree is in it, and nothing is anybody's but root's.
     let pages = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("man")).unwrap().flatten();
     for page in pages.map(|page| page.file_name().into_string().unwrap()) {

@@ -61,7 +61,7 @@ fn it_says_what_it_would_do_does_it_and_takes_it_away() {
         "{err}"
     );
     let tools = TOOLS.len() + 1;
-    assert_eq!(steps.len(), 3 * tools + 1 + 5);
+    assert_eq!(steps.len(), 3 * tools + 1 + 6);
     assert_eq!(actions(&steps), BTreeSet::from(["make"]));
     let rows = world.ok(&["codex-agent-setup", "--dry-run"]);
     assert_eq!(rows.lines().count(), steps.len());
@@ -76,6 +76,7 @@ fn it_says_what_it_would_do_does_it_and_takes_it_away() {
         (".local/share/man/man1/codex-agent-ls.1", "man/codex-agent-ls.1"),
         (".local/share/man/man5/codex-agent-records.5", "man/codex-agent-records.5"),
         (".local/share/man/man7/codex-agent-plugins.7", "man/codex-agent-plugins.7"),
+        (".local/share/man/man7/codex-agent-distributed.7", "man/codex-agent-distributed.7"),
         (".local/share/man/man7/codex-agent-transcripts.7", "man/codex-agent-transcripts.7"),
         (".local/share/bash-completion/completions/codex-agent", "completions/codex-agent.bash"),
         (".local/share/zsh/site-functions/_codex-agent", "completions/codex-agent.zsh"),
@@ -228,7 +229,7 @@ fn pages_go_beside_the_executables_in_a_home() {
     }
     let ran = world.run(&[cargo.join("codex-agent-setup").to_str().unwrap(), "--json", "--only", "man"]);
     let paths: Vec<Value> = records(&ran.out).into_iter().map(|step| step["path"].clone()).collect();
-    assert_eq!(paths.len(), 3 + 5, "{paths:?}");
+    assert_eq!(paths.len(), 3 + 6, "{paths:?}");
     let pages = world.path("home/.cargo/share/man");
     assert!(paths.iter().all(|path| Path::new(path.as_str().unwrap()).starts_with(&pages)), "{paths:?}");
 }

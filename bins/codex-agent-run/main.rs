@@ -43,7 +43,7 @@ fn prompt_flags() -> Vec<Flag> {
         Flag::switch("worker", "carry out the jobs of a run of another machine", |args| &mut args.own.worker)
             .more("The run starts this command on each of its hosts: job records come from standard input, and events go to standard output. An attempt at a job, known by its run and its id, is never begun twice. The command ends at the end of its input, and its jobs live on. See codex-agent-distributed(7)."),
         Flag::switch("once", "start each job once, however often its record is given", |args| &mut args.own.once)
-            .more("With --jobs, a job is known by its fields run and id, which each record must have. The first command that is given a job starts it. A later command prints the events of the job again, follows the job while it is running, and exits by its outcome; it starts the job only if nothing of it was sent. A job that is not started before the command ends is left to a later command with its record."),
+            .more("With --jobs, a job is known by its fields run and id, which each record must have. The first command that is given a job starts it. A later command prints the events of the job again, follows the job while it is running, and exits by its outcome; it starts the job only if nothing of it was sent. A job that is not started before the command ends is left to a later command with its record. See codex-agent-distributed(7)."),
         jobs::text(),
         jobs::null(),
         jobs::dry_run(),
@@ -270,6 +270,7 @@ fn tool() -> Tool {
             "codex-agent-records(5)",
             "codex-agent-files(5)",
             "codex-agent(7)",
+            "codex-agent-distributed(7)",
         ])
         .reads(&["prompt", "job"])
         .writes(["job", "run", "worker.hello", "job.stop"])

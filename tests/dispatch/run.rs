@@ -187,6 +187,7 @@ fn help_shows_the_page_of_a_tool_or_its_usage() {
         ("files", "codex-agent-files"),
         ("plugins", "codex-agent-plugins"),
         ("transcripts", "codex-agent-transcripts"),
+        ("distributed", "codex-agent-distributed"),
     ] {
         let page = world.ok(&["codex-agent", "help", topic]);
         assert!(page.contains(want) && page.contains("NAME"), "{topic}: {page}");
