@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The size of results that wait for their turn, from which on the threads wait, too.
 const HELD: usize = 8 << 20;
 /// The number of results on their way to the receiver.
 const SENT: usize = 64;
+/// The time for which ends of jobs are collected, since to wake the receiver for each of them takes longer than a short job.
+const COLLECTED: Duration = Duration::from_millis(1);
 
 /// The greatest number of threads: more of them wait for the memory.
 const THREADS: usize = 8;
@@ -56,6 +58,82 @@ impl<J> Shared<J> {
     }
 }
 
+/// Results on their way to the receiver, each with the number of its job.
+struct Mail<R, E> {
+    inside: Mutex<Inside<R, E>>,
+    arrived: Condvar,
+    emptied: Condvar,
+}
+
+struct Inside<R, E> {
+    found: Vec<(usize, Found<R, E>)>,
+    senders: usize,
+    /// Whether the receiver waits until it is woken.
+    is_asleep: bool,
+    is_closed: bool,
+}
+
+impl<R, E> Mail<R, E> {
+    fn new(senders: usize) -> Mail<R, E> {
+        let inside = Inside { found: Vec::new(), senders, is_asleep: false, is_closed: false };
+        Mail { inside: Mutex::new(inside), arrived: Condvar::new(), emptied: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside<R, E>> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a result; `false` if nobody receives it. The end of a job may arrive a little later.
+    fn send(&self, number: usize, found: Found<R, E>) -> bool {
+        let mut inside = self.lock();
+        while inside.found.len() >= SENT && !inside.is_closed {
+            inside = self.emptied.wait(inside).unwrap_or_else(PoisonError::into_inner);
+        }
+        let is_urgent = matches!(found, Found::Result(..));
+        inside.found.push((number, found));
+        if is_urgent || inside.is_asleep || inside.found.len() >= SENT / 2 {
+            self.arrived.notify_one();
+        }
+        !inside.is_closed
+    }
+
+    /// A sender sends no more.
+    fn leave(&self) {
+        self.lock().senders -= 1;
+        self.arrived.notify_one();
+    }
+
+    fn take(&self, mut inside: MutexGuard<'_, Inside<R, E>>) -> Vec<(usize, Found<R, E>)> {
+        if inside.found.len() >= SENT {
+            self.emptied.notify_all();
+        }
+        std::mem::take(&mut inside.found)
+    }
+
+    fn available(&self) -> Vec<(usize, Found<R, E>)> {
+        self.take(self.lock())
+    }
+
+    /// The next results; none if all senders left.
+    fn receive(&self) -> Vec<(usize, Found<R, E>)> {
+        let mut inside = self.lock();
+        if inside.found.is_empty() && inside.senders > 0 {
+            inside = self.arrived.wait_timeout(inside, COLLECTED).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        while inside.found.is_empty() && inside.senders > 0 {
+            inside.is_asleep = true;
+            inside = self.arrived.wait(inside).unwrap_or_else(PoisonError::into_inner);
+        }
+        inside.is_asleep = false;
+        self.take(inside)
+    }
+
+    fn close(&self) {
+        self.lock().is_closed = true;
+        self.emptied.notify_all();
+    }
+}
+
 /// Adds jobs while others are done; `false` if no further one is needed.
 type Add<'a, J> = &'a mut dyn FnMut(J) -> bool;
 
@@ -88,36 +166,49 @@ fn in_order_on<J: Send, R: Send, E: Send, F>(
         waiting: AtomicUsize::new(0),
         is_over: AtomicBool::new(false),
     };
-    let (sender, receiver) = sync_channel(SENT);
+    let threads = threads.max(1);
+    let mail = Mail::new(threads);
     std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            let (sender, shared, work) = (sender.clone(), &shared, &work);
-            scope.spawn(move || do_jobs(shared, &sender, work));
+        for _ in 0..threads {
+            let (mail, shared, work) = (&mail, &shared, &work);
+            scope.spawn(move || {
+                // The receiver would wait for a thread that panics.
+                let _leaving = Leaving(mail);
+                do_jobs(shared, mail, work);
+            });
         }
-        drop(sender);
         let mut order = Order { shared: &shared, waiting: BTreeMap::new(), take: &mut take };
         let mut failure = Ok(());
         let fed = feed(&mut |job| {
             shared.lock().jobs.push(Some(job));
             shared.changed.notify_one();
             if failure.is_ok() {
-                failure = order.receive_available(&receiver);
+                failure = order.add_all(mail.available());
             }
             failure.is_ok() && !shared.is_over.load(Ordering::SeqCst)
         });
         shared.lock().is_complete = true;
         shared.changed.notify_all();
-        let all = fed.and(failure).and_then(|()| order.receive_all(&receiver));
+        let all = fed.and(failure).and_then(|()| order.receive_all(&mail));
         shared.stop();
         // A thread may wait for its result to be received.
-        drop(receiver);
+        mail.close();
         all
     })
 }
 
+/// A thread that ends.
+struct Leaving<'m, R, E>(&'m Mail<R, E>);
+
+impl<R, E> Drop for Leaving<'_, R, E> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
 fn do_jobs<J, R, E>(
     shared: &Shared<J>,
-    sender: &SyncSender<(usize, Found<R, E>)>,
+    mail: &Mail<R, E>,
     work: &impl Fn(J, &mut dyn FnMut(R, usize) -> bool) -> E,
 ) {
     loop {
@@ -153,10 +244,9 @@ fn do_jobs<J, R, E>(
                 shared.waiting.fetch_sub(1, Ordering::SeqCst);
             }
             shared.held.fetch_add(size, Ordering::SeqCst);
-            !shared.is_over.load(Ordering::SeqCst)
-                && sender.send((number, Found::Result(result, size))).is_ok()
+            !shared.is_over.load(Ordering::SeqCst) && mail.send(number, Found::Result(result, size))
         });
-        if sender.send((number, Found::End(end))).is_err() {
+        if !mail.send(number, Found::End(end)) {
             return;
         }
     }
@@ -171,19 +261,17 @@ struct Order<'o, J, R, E, T> {
 }
 
 impl<J, R, E, F, T: FnMut(Found<R, E>) -> Result<bool, F>> Order<'_, J, R, E, T> {
-    fn receive_available(&mut self, receiver: &Receiver<(usize, Found<R, E>)>) -> Result<(), F> {
-        loop {
-            match receiver.try_recv() {
-                Ok((number, found)) => self.add(number, found)?,
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(()),
-            }
-        }
+    fn add_all(&mut self, all: Vec<(usize, Found<R, E>)>) -> Result<(), F> {
+        all.into_iter().try_for_each(|(number, found)| self.add(number, found))
     }
 
-    fn receive_all(&mut self, receiver: &Receiver<(usize, Found<R, E>)>) -> Result<(), F> {
+    fn receive_all(&mut self, mail: &Mail<R, E>) -> Result<(), F> {
         while !self.shared.is_over.load(Ordering::SeqCst) {
-            let Ok((number, found)) = receiver.recv() else { break };
-            self.add(number, found)?;
+            let all = mail.receive();
+            if all.is_empty() {
+                break;
+            }
+            self.add_all(all)?;
         }
         Ok(())
     }
