@@ -29,6 +29,7 @@
 //! | 0 | `event` | the records of events of a session |
 //! | 0 | `record` | the records `item` and `turn` |
 //! | 0 | `lines` | lines in bounded memory |
+//! | 0 | `head` | what the beginning of a line shows |
 //! | 0 | [`order`] | work on several threads, whose results are in order |
 //! | 1 | [`stats`] | sums over turns |
 //! | 1 | `parse` | commands, patches, outputs |
@@ -51,6 +52,7 @@ mod chain;
 mod event;
 mod events;
 mod figures;
+mod head;
 mod items;
 mod lines;
 mod live;

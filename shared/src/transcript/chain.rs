@@ -119,7 +119,9 @@ pub(super) fn open(path: &Path, start: u64) -> io::Result<Text> {
         file => (file?, path),
     };
     if !is_compressed(path) {
-        io::Seek::seek(&mut &file, io::SeekFrom::Start(start))?;
+        if start > 0 {
+            io::Seek::seek(&mut &file, io::SeekFrom::Start(start))?;
+        }
         return Ok(Text::Plain(file));
     }
     let mut text = decompressed(file)?;
@@ -128,7 +130,7 @@ pub(super) fn open(path: &Path, start: u64) -> io::Result<Text> {
 }
 
 fn head(path: &Path) -> io::Result<Head> {
-    let mut lines = BoundedLines::new(open(path, 0)?, 0, u64::MAX);
+    let mut lines = BoundedLines::first(open(path, 0)?);
     for _ in 0..META_WITHIN {
         let Found::Line(line) = lines.next()? else { break };
         let line = String::from_utf8_lossy(line);

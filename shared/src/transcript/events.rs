@@ -1,5 +1,6 @@
 //! Lines of events: the starts and ends of turns, and up to 0.147 what Codex shows to people.
 
+use super::head::Head;
 use super::machine::Machine;
 use super::record::{Detail, Item, ReviewAction, Role, TurnError, TurnStatus};
 use super::state::{Candidate, End, Open, Slot, Wait};
@@ -41,11 +42,23 @@ const LONGEST: usize = 1 << 20;
 impl Machine {
     /// Reads the next line, without its newline.
     pub(super) fn line(&mut self, bytes: &[u8]) {
+        if self.wants.items_alone && self.is_needless(bytes) {
+            return;
+        }
         let text = text_of_line(bytes);
         match Line::parse(&text) {
             Some(line) => self.read(&line),
             None if text.is_empty() => {}
             None => self.summary.invalid_lines += 1,
+        }
+    }
+
+    /// Whether a line adds nothing to the items, by its beginning.
+    fn is_needless(&self, line: &[u8]) -> bool {
+        match Head::of(line) {
+            Head::OfNoItem => true,
+            Head::Output(call) => !self.needs_output(call),
+            Head::Other => false,
         }
     }
 

@@ -10,7 +10,10 @@ use crate::time::Timestamp;
 impl Machine {
     /// A finished item.
     pub(super) fn item(&mut self, line: &Line<'_>, turn_id: Option<&str>) {
-        let item = object(line.fields.item);
+        let Some(item) = line.fields.item.as_deref() else {
+            self.summary.unknown_lines += 1;
+            return;
+        };
         let at = read(line.fields.started_at_ms).map(Timestamp).or(line.at);
         let kind = text(item.kind).unwrap_or_default();
         if self.is_of_reviewer(turn_id) && kind != "ExitedReviewMode" {
@@ -36,24 +39,24 @@ impl Machine {
                     open.has_answer = true;
                 }
             }
-            "CommandExecution" => self.command_item(turn_id, at, &item),
+            "CommandExecution" => self.command_item(turn_id, at, item),
             "FileChange" => {
                 let status = text(item.status).unwrap_or_default();
-                self.file_change(at, turn_id, item.id, &item, status == "failed" || status == "declined");
+                self.file_change(at, turn_id, item.id, item, status == "failed" || status == "declined");
             }
-            "WebSearch" => self.search(at, turn_id, &item, true),
+            "WebSearch" => self.search(at, turn_id, item, true),
             "McpToolCall" => {
                 let status = text(item.status).unwrap_or_default();
                 let result = item.result.or(item.error);
                 let has_failed = status == "failed" || (item.result.is_none() && item.error.is_some());
-                self.mcp_call(at, turn_id, item.id, &item, result, Some(has_failed));
+                self.mcp_call(at, turn_id, item.id, item, result, Some(has_failed));
             }
             "ImageView" => {
                 let path = text(item.path).map(|found| path(&found, self.cwd.as_deref()));
                 let view = Item::new(Role::Image, None, at, Detail::Image { path });
                 self.put(turn_id, item.id, view, None);
             }
-            "CollabAgentToolCall" => self.agent_item(turn_id, at, &item),
+            "CollabAgentToolCall" => self.agent_item(turn_id, at, item),
             "SubAgentActivity" => {
                 let action = match text(item.activity).as_deref() {
                     Some("started") => AgentAction::Spawn,
@@ -68,8 +71,8 @@ impl Machine {
                     self.put(turn_id, item.id, agent, None);
                 }
             }
-            "EnteredReviewMode" => self.review_entered(at, turn_id, &item),
-            "ExitedReviewMode" => self.review_finished(at, turn_id, &item),
+            "EnteredReviewMode" => self.review_entered(at, turn_id, item),
+            "ExitedReviewMode" => self.review_finished(at, turn_id, item),
             "ContextCompaction" => self.compaction(turn_id, at),
             kind if kind.ends_with("ToolCall") || kind == "ImageGeneration" => {
                 let name = string(item.tool).or(string(item.name)).unwrap_or_else(|| kind.to_owned());

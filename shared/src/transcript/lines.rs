@@ -14,8 +14,9 @@ const WHOLE: usize = 4 << 20;
 const SHORT: usize = 64;
 /// The size of a shortened line; the rest of a greater one is skipped, so that the line is no JSON.
 const MOST: usize = 6 << 20;
-/// The size of the buffer at first.
+/// The size of the buffer at first, and where only the first line is of interest.
 const BLOCK: usize = 64 << 10;
+const FIRST: usize = 16 << 10;
 
 /// What [`BoundedLines::next`] returns.
 #[derive(Debug, PartialEq)]
@@ -53,6 +54,13 @@ impl<R: Read> BoundedLines<R> {
             long: None,
             line: Vec::new(),
         }
+    }
+
+    /// The first lines of `reader`.
+    pub(super) fn first(reader: R) -> Self {
+        let mut lines = BoundedLines::new(reader, 0, u64::MAX);
+        lines.buffer.truncate(FIRST);
+        lines
     }
 
     /// The reader.

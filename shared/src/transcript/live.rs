@@ -152,7 +152,8 @@ impl Reader {
             false => last(sources, FOUND_AGAIN)?,
         };
         let Options { undone, copied, live } = self.options;
-        let mut machine = Machine::new(Some(session), Wants { undone, copied, live }, None);
+        let mut machine =
+            Machine::new(Some(session), Wants { undone, copied, live, items_alone: false }, None);
         machine.skip(0, !is_whole);
         let before = Before::new(self.before.take(), self.machine.passed_on(), is_whole, is_reverted);
         *self = Reader::with(machine, Some(session), sources, self.options.clone(), problems);

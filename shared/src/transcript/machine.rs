@@ -25,7 +25,7 @@ const SEEN: usize = 32;
 #[derive(Default)]
 pub(super) struct Machine {
     session: Option<Id>,
-    wants: Wants,
+    pub(super) wants: Wants,
     part: Part,
     is_subagent: bool,
     pub(super) file: FileState,
@@ -65,6 +65,13 @@ impl Machine {
     /// Passes records on as soon as they are known.
     pub(super) fn follow(&mut self) {
         self.wants.live = true;
+    }
+
+    /// Whether a call waits for its output. Most have it from an item already.
+    pub(super) fn needs_output(&self, call: &[u8]) -> bool {
+        let is_call = |slot: &Slot| slot.call.as_deref().is_some_and(|own| own.as_bytes() == call);
+        let is_open = |open: &Open| open.slots.iter().any(|slot| slot.wait == Wait::Output && is_call(slot));
+        self.open.as_ref().is_some_and(is_open) || self.partial.iter().any(|(_, slot)| is_call(slot))
     }
 
     /// Ends the part of a transcript that is past: what follows is passed on as it is written.

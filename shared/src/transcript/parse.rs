@@ -85,7 +85,7 @@ fn whole(raw: Raw<'_>, found: &mut Output) -> String {
 
 /// The output in an object of up to 0.120: `{"output":…,"metadata":{"exit_code":0}}`.
 fn read_object(whole: &str, found: &mut Output) -> Option<String> {
-    let fields: Fields<'_> = serde_json::from_str(whole).ok()?;
+    let fields = Fields::of(whole);
     found.exit_code = read(object(Some(fields.metadata?)).exit_code);
     string(fields.output)
 }

@@ -114,7 +114,7 @@ impl Machine {
         }
         let name = text(fields.name).unwrap_or_default();
         let words = text(fields.arguments).or(text(fields.input)).unwrap_or_default();
-        let given: Fields<'_> = serde_json::from_str(&words).unwrap_or_default();
+        let given = Fields::of(words.trim_start());
         let item = |role, text: Option<String>, detail| Item::new(role, text, line.at, detail);
         let action = agent_action(&name, text(fields.namespace).as_deref(), &words);
         let item = match (kind, &*name) {
@@ -198,9 +198,11 @@ impl Machine {
 
     fn late_output(&mut self, call: &str, fields: &Fields<'_>) {
         if self.waiting(call).is_none() {
-            let found = output(fields.output.or(fields.content));
             let cwd = self.cwd.clone();
-            self.change(call, |slot| complete(slot, found, Wait::Nothing, cwd.as_deref()));
+            // Most calls have their output from an item, and need no other one.
+            self.change(call, |slot| {
+                complete(slot, output(fields.output.or(fields.content)), Wait::Nothing, cwd.as_deref());
+            });
         }
     }
 }

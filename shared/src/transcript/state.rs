@@ -14,6 +14,8 @@ pub(super) struct Wants {
     pub(super) undone: bool,
     pub(super) copied: bool,
     pub(super) live: bool,
+    /// Whether items alone are of interest, so that lines that only count tokens are not parsed.
+    pub(super) items_alone: bool,
 }
 
 /// The part of a transcript that one file has.

@@ -142,7 +142,7 @@ fn event(line: &Line<'_>) -> LineKind {
         "agent_message" => {
             string(fields.message).map_or(LineKind::Other, |text| LineKind::AgentMessage { text })
         }
-        "item_completed" => item(fields.item),
+        "item_completed" => fields.item.as_deref().map_or(LineKind::Other, item),
         "token_count" => LineKind::Tokens { total: tokens(object(fields.info).total_token_usage) },
         "thread_rolled_back" => LineKind::RolledBack { turns: read(fields.num_turns).unwrap_or(0) },
         "thread_goal_updated" => {
@@ -157,8 +157,7 @@ fn event(line: &Line<'_>) -> LineKind {
 }
 
 /// A finished item of a `paginated` session.
-fn item(item: Raw<'_>) -> LineKind {
-    let item = object(item);
+fn item(item: &Fields<'_>) -> LineKind {
     match text(item.kind).as_deref().unwrap_or("") {
         "UserMessage" => {
             let parts = Parts::of(item.content);

@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::time::Timestamp;
@@ -13,6 +14,7 @@ use crate::time::Timestamp;
 pub(crate) type Raw<'a> = Option<&'a RawValue>;
 
 /// A line of a rollout.
+#[derive(Default)]
 pub(crate) struct Line<'a> {
     pub(crate) at: Option<Timestamp>,
     pub(crate) ordinal: Option<u64>,
@@ -25,24 +27,52 @@ pub(crate) struct Line<'a> {
 macro_rules! fields {
     ($($name:ident $(= $key:literal)?),* $(,)?) => {
         /// The fields of a payload, or of an object in it.
-        #[derive(Default, Deserialize)]
-        #[serde(bound(deserialize = "'de: 'a"), default)]
+        #[derive(Default)]
         pub(crate) struct Fields<'a> {
-            $($(#[serde(rename = $key)])? pub(crate) $name: Raw<'a>,)*
+            $(pub(crate) $name: Raw<'a>,)*
+            /// The item that an event is about; its fields are read with the line.
+            pub(crate) item: Option<Box<Fields<'a>>>,
+        }
+
+        impl<'a> Fields<'a> {
+            /// The field of a key; `None` if the key is of no interest.
+            fn field(&mut self, key: &str) -> Option<&mut Raw<'a>> {
+                #[allow(non_upper_case_globals)]
+                mod keys {
+                    $(pub(super) const $name: &str = fields!(@key $name $($key)?);)*
+                }
+                match key {
+                    $(keys::$name => Some(&mut self.$name),)*
+                    _ => None,
+                }
+            }
         }
     };
+    (@key $name:ident $key:literal) => { $key };
+    (@key $name:ident) => { stringify!($name) };
 }
 
 fields! {
     kind = "type", action, aggregated_output, arguments, author, call_id, changes, command, compaction_response_id, content,
     codex_error_info, completed_at, completed_at_ms, cli_version, cwd, duration_ms, encrypted_content, end_byte_offset,
     end_ordinal_exclusive, error, exit_code, findings, forked_from_id, goal, history_base, history_mode, id, images, info, input,
-    invocation, is_error = "isError", item, last_agent_message, last_token_usage, local_images, message, metadata, model,
+    invocation, is_error = "isError", last_agent_message, last_token_usage, local_images, message, metadata, model,
     mode, name, namespace, num_turns, objective, output, overall_explanation, parent_thread_id, path, pattern, activity = "kind",
     passthrough = "internal_chat_message_metadata_passthrough", content_item_kinds, phase, prompt, queries, query, reason,
     recipient, response_id, result, review_output, role, sandbox_policy, server, source, started_at, started_at_ms, status,
     stdout, subagent_history_start_ordinal, success, summary, summary_text, text, thread_id, thread_name, thread_settings, timestamp, tool, total_token_usage, turn_id,
     turn_id_camel = "turnId", url, usage, user_facing_hint,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of the object that a text is; none if it is something else.
+    pub(crate) fn of(text: &'a str) -> Fields<'a> {
+        let mut fields = Fields::default();
+        if text.starts_with('{') && parse(text, Into(&mut fields)).is_err() {
+            return Fields::default();
+        }
+        fields
+    }
 }
 
 impl<'a> Line<'a> {
@@ -53,61 +83,130 @@ impl<'a> Line<'a> {
 
     /// Reads a line, with or without its newline; `None` if it is not JSON.
     pub(crate) fn parse(line: &'a str) -> Option<Line<'a>> {
-        #[derive(Deserialize)]
-        #[serde(bound(deserialize = "'de: 'a"))]
-        struct Envelope<'a> {
-            timestamp: Raw<'a>,
-            ordinal: Raw<'a>,
-            #[serde(rename = "type")]
-            kind: Raw<'a>,
-            #[serde(borrow)]
-            payload: Option<Payload<'a>>,
+        let mut found = Line::default();
+        let has_payload = parse(line, Outer(&mut found)).ok()?;
+        if !has_payload {
+            found.kind = "bare".into();
+            found.fields = Fields::default();
+            parse(line, Into(&mut found.fields)).ok()?;
         }
-        let outer: Envelope<'a> = serde_json::from_str(line).ok()?;
-        let at = text(outer.timestamp).and_then(|at| Timestamp::parse(&at));
-        let ordinal = read(outer.ordinal);
-        if let Some(payload) = outer.payload {
-            return Some(Line { at, ordinal, kind: text(outer.kind).unwrap_or_default(), fields: payload.0 });
-        }
-        Some(Line { at, ordinal, kind: "bare".into(), fields: serde_json::from_str(line).ok()? })
+        Some(found)
     }
 }
 
-/// The fields of an object; a value of another type has none. They are read with the line, and not once more.
-struct Payload<'a>(Fields<'a>);
+/// Reads a text that is one value.
+fn parse<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> serde_json::Result<S::Value> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = seed.deserialize(&mut deserializer)?;
+    deserializer.end().map(|()| value)
+}
 
-impl<'de: 'a, 'a> Deserialize<'de> for Payload<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Fields<'de>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a value")
-            }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Fields<'de>, A::Error> {
-                Fields::deserialize(serde::de::value::MapAccessDeserializer::new(map))
-            }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Fields<'de>, A::Error> {
-                while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-                Ok(Fields::default())
-            }
-            fn visit_bool<E>(self, _: bool) -> Result<Fields<'de>, E> {
-                Ok(Fields::default())
-            }
-            fn visit_i64<E>(self, _: i64) -> Result<Fields<'de>, E> {
-                Ok(Fields::default())
-            }
-            fn visit_u64<E>(self, _: u64) -> Result<Fields<'de>, E> {
-                Ok(Fields::default())
-            }
-            fn visit_f64<E>(self, _: f64) -> Result<Fields<'de>, E> {
-                Ok(Fields::default())
-            }
-            fn visit_str<E>(self, _: &str) -> Result<Fields<'de>, E> {
-                Ok(Fields::default())
+/// A key of an object, which is borrowed if it has no escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Reads the envelope of a line into it, with the fields of the payload, and returns whether there is a payload.
+struct Outer<'f, 'a>(&'f mut Line<'a>);
+
+impl<'de: 'a, 'a> DeserializeSeed<'de> for Outer<'_, 'a> {
+    type Value = bool;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de: 'a, 'a> Visitor<'de> for Outer<'_, 'a> {
+    type Value = bool;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a line")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let (mut timestamp, mut ordinal, mut kind, mut has_payload): (Raw<'de>, Raw<'de>, Raw<'de>, _) =
+            (None, None, None, None);
+        while let Some(Key(key)) = map.next_key()? {
+            let field = match &*key {
+                "timestamp" => &mut timestamp,
+                "ordinal" => &mut ordinal,
+                "type" => &mut kind,
+                "payload" if has_payload.is_none() => {
+                    has_payload = Some(map.next_value_seed(Into(&mut self.0.fields))?);
+                    continue;
+                }
+                "payload" => return Err(A::Error::duplicate_field("payload")),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            if field.replace(map.next_value()?).is_some() {
+                return Err(A::Error::custom("a field is there twice"));
             }
         }
-        deserializer.deserialize_any(Visitor).map(Payload)
+        let line = self.0;
+        line.at = text(timestamp).and_then(|at| Timestamp::parse(&at));
+        line.ordinal = read(ordinal);
+        line.kind = text(kind).unwrap_or_default();
+        Ok(has_payload == Some(true))
+    }
+}
+
+/// Reads the fields of an object into others, which are empty, so that they need not be moved; and returns whether the
+/// value is not null. A value that is no object has no fields.
+struct Into<'f, 'a>(&'f mut Fields<'a>);
+
+impl<'de: 'a, 'a> DeserializeSeed<'de> for Into<'_, 'a> {
+    type Value = bool;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de: 'a, 'a> Visitor<'de> for Into<'_, 'a> {
+    type Value = bool;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a value")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        while let Some(Key(key)) = map.next_key()? {
+            if key == "item" {
+                let mut item = Box::<Fields<'a>>::default();
+                if map.next_value_seed(Into(&mut item))? && self.0.item.replace(item).is_some() {
+                    return Err(A::Error::duplicate_field("item"));
+                }
+                continue;
+            }
+            match self.0.field(&key) {
+                Some(field) if field.is_none() => *field = map.next_value()?,
+                Some(_) => return Err(A::Error::custom("a field is there twice")),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(true)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(true)
+    }
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+        Ok(true)
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
+        Ok(true)
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        Ok(true)
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+        Ok(true)
+    }
+    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
+        Ok(true)
     }
 }
 
@@ -129,17 +228,12 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
     serde_json::from_str(raw?.get()).ok()
 }
 
-/// A string inside something optional: serde borrows it only through a type of its own.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
 /// A string, with a replacement character for each surrogate without its other half.
 pub(crate) fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
-    let json = raw?.get();
-    match serde_json::from_str::<Text<'_>>(json) {
-        Ok(text) => Some(text.0),
-        Err(_) => lossy(json.strip_prefix('"')?.strip_suffix('"')?).map(Cow::Owned),
+    let inside = raw?.get().strip_prefix('"')?.strip_suffix('"')?;
+    match memchr::memchr(b'\\', inside.as_bytes()) {
+        None => Some(Cow::Borrowed(inside)),
+        Some(first) => unescaped(inside, first).map(Cow::Owned),
     }
 }
 
@@ -147,9 +241,9 @@ pub(crate) fn string(raw: Raw<'_>) -> Option<String> {
     text(raw).map(Cow::into_owned)
 }
 
-/// The object or list of objects in a value.
+/// The fields of the object in a value.
 pub(crate) fn object<'a>(raw: Raw<'a>) -> Fields<'a> {
-    read(raw).unwrap_or_default()
+    raw.map_or_else(Fields::default, |raw| Fields::of(raw.get()))
 }
 
 pub(crate) fn list<'a>(raw: Raw<'a>) -> Vec<&'a RawValue> {
@@ -159,13 +253,13 @@ pub(crate) fn list<'a>(raw: Raw<'a>) -> Vec<&'a RawValue> {
 /// The members of an object, in their order.
 pub(crate) fn members(raw: Raw<'_>) -> Vec<(String, &RawValue)> {
     struct Members<'a>(Vec<(String, &'a RawValue)>);
-    struct Visitor;
-    impl<'de> serde::de::Visitor<'de> for Visitor {
+    struct Each;
+    impl<'de> Visitor<'de> for Each {
         type Value = Members<'de>;
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("an object")
         }
-        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
             let mut all = Vec::new();
             while let Some(entry) = map.next_entry()? {
                 all.push(entry);
@@ -174,22 +268,22 @@ pub(crate) fn members(raw: Raw<'_>) -> Vec<(String, &RawValue)> {
         }
     }
     impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_map(Visitor)
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_map(Each)
         }
     }
     read::<Members<'_>>(raw).map_or_else(Vec::new, |members| members.0)
 }
 
-/// Reads the inside of a JSON string with surrogates that have no other half; `None` for any other error.
-fn lossy(inside: &str) -> Option<String> {
+/// The text in the inside of a JSON string, which has its first escape at an offset; `None` for an invalid escape.
+fn unescaped(inside: &str, first: usize) -> Option<String> {
     let mut out = String::with_capacity(inside.len());
-    let mut rest = inside;
+    let (mut rest, mut next) = (inside, Some(first));
     let unit = |text: &str| {
         let digits = text.strip_prefix("\\u")?.get(..4)?;
         u16::from_str_radix(digits, 16).ok()
     };
-    while let Some(at) = rest.find('\\') {
+    while let Some(at) = next {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
         if let Some(first) = unit(rest) {
@@ -214,6 +308,7 @@ fn lossy(inside: &str) -> Option<String> {
             });
             rest = &rest[2..];
         }
+        next = memchr::memchr(b'\\', rest.as_bytes());
     }
     out.push_str(rest);
     Some(out)
@@ -228,8 +323,8 @@ mod tests {
         let line = r#"{"type":"event_msg","payload":{"type":"agent_message","message":"a\ud83d b\ud83d\ude00\n\"\u00e9"}}"#;
         let line = Line::parse(line).unwrap();
         assert_eq!(text(line.fields.message).unwrap(), "a\u{fffd} b\u{1f600}\n\"é");
-        assert_eq!(lossy(r"a\x"), None);
-        assert_eq!(lossy(r"\ud83d\u0041").unwrap(), "\u{fffd}A");
+        assert_eq!(unescaped(r"a\x", 1), None);
+        assert_eq!(unescaped(r"\ud83d\u0041", 0).unwrap(), "\u{fffd}A");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The roles of the items that a line may become, by the types that stand at its beginning.
 
+use crate::transcript::head::{HEAD, next_type, value};
 use crate::transcript::record::Role;
 
 /// A set of roles.
@@ -40,13 +41,10 @@ pub(super) const MESSAGES: Roles = Roles::of(&[Role::User, Role::Assistant]);
 pub(super) const PIECES: Roles =
     Roles::of(&[Role::Command, Role::Patch, Role::Search, Role::Tool, Role::Image, Role::Review]);
 
-/// The beginning of a line in which its types stand.
-pub(super) const HEAD: usize = 512;
-
 /// The roles of the items that a line may become. A line of an unknown form may become any.
 pub(super) fn roles_of_line(line: &[u8]) -> Roles {
     let head = &line[..line.len().min(HEAD)];
-    let Some((envelope, rest)) = next_type(head, b"\"type\":\"") else { return Roles::ALL };
+    let Some((envelope, rest)) = next_type(head) else { return Roles::ALL };
     // Another order of keys, or an item without an envelope.
     let Some(rest) = rest.strip_prefix(b",\"payload\":{") else { return Roles::ALL };
     match envelope {
@@ -68,18 +66,15 @@ pub(super) fn roles_of_line(line: &[u8]) -> Roles {
     }
 }
 
-/// The value of the next `type`, and what follows it.
-fn next_type<'h>(head: &'h [u8], key: &[u8]) -> Option<(&'h [u8], &'h [u8])> {
-    let at = memchr::memmem::find(head, key)? + key.len();
-    let end = at + memchr::memchr(b'"', &head[at..])?;
-    Some((&head[at..end], &head[end + 1..]))
-}
-
 /// The type of the payload, if it is the first key of it, as Codex writes it.
 fn payload_type(rest: &[u8]) -> Option<(&[u8], &[u8])> {
-    let rest = rest.strip_prefix(b"\"type\":\"")?;
-    let end = memchr::memchr(b'"', rest)?;
-    Some((&rest[..end], &rest[end + 1..]))
+    value(rest.strip_prefix(b"\"type\":")?)
+}
+
+/// The role of a message.
+fn role(rest: &[u8]) -> Option<&[u8]> {
+    const KEY: &[u8] = b"\"role\":";
+    value(&rest[memchr::memmem::find(rest, KEY)? + KEY.len()..]).map(|(role, _)| role)
 }
 
 fn roles_of_event(kind: &[u8], rest: &[u8]) -> Roles {
@@ -87,7 +82,7 @@ fn roles_of_event(kind: &[u8], rest: &[u8]) -> Roles {
         b"user_message" => Roles::of(&[Role::User]),
         b"agent_message" => Roles::of(&[Role::Assistant]),
         b"item_completed" => match memchr::memmem::find(rest, b"\"item\":{\"type\":\"") {
-            Some(at) => match next_type(&rest[at..], b"\"type\":\"") {
+            Some(at) => match next_type(&rest[at..]) {
                 Some((kind, _)) => roles_of_item(kind),
                 None => Roles::ALL,
             },
@@ -129,10 +124,10 @@ fn roles_of_item(kind: &[u8]) -> Roles {
 
 fn roles_of_response(kind: &[u8], rest: &[u8]) -> Roles {
     match kind {
-        b"message" => match next_type(rest, b"\"role\":\"") {
-            Some((b"user", _)) => Roles::of(&[Role::User, Role::Command, Role::Output]),
-            Some((b"assistant", _)) => Roles::of(&[Role::Assistant]),
-            Some((b"developer" | b"system", _)) => Roles::NONE,
+        b"message" => match role(rest) {
+            Some(b"user") => Roles::of(&[Role::User, Role::Command, Role::Output]),
+            Some(b"assistant") => Roles::of(&[Role::Assistant]),
+            Some(b"developer" | b"system") => Roles::NONE,
             _ => Roles::ALL,
         },
         b"reasoning" => Roles::of(&[Role::Reasoning]),

@@ -6,16 +6,17 @@
 
 use std::io::{self, Read};
 
-use super::kinds::{HEAD, MESSAGES, Roles, roles_of_line};
+use super::kinds::{MESSAGES, Roles, roles_of_line};
 use super::pattern::Pattern;
 use super::prefilter::Prefilter;
-use crate::codex::rollout::wire::{Line, object, text, text_of_line};
+use crate::codex::rollout::wire::{Line, text, text_of_line};
 use crate::transcript::events::typed_of_event;
+use crate::transcript::head::HEAD;
 use crate::transcript::items::parts;
 use crate::transcript::responses::typed_of_copy;
 
 /// The size of a block.
-const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 64 << 10;
 /// A longer line is not kept as a whole.
 const LONG: usize = 1 << 20;
 /// The part of a long line that is searched again with what follows it.
@@ -140,7 +141,7 @@ impl Scan<'_> {
             }
             ("event_msg", "agent_message") => text(fields.message).is_some_and(|message| is_match(&message)),
             ("event_msg", "item_completed") => {
-                let item = object(fields.item);
+                let Some(item) = fields.item.as_deref() else { return false };
                 let (whole, _) = parts(item.content);
                 match text(item.kind).as_deref() {
                     Some("UserMessage") => typed_of_event(&whole).is_some_and(is_match),

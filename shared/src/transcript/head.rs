@@ -1,0 +1,105 @@
+//! What the beginning of a line shows about the rest, so that a line need not be parsed.
+//!
+//! Only lines with their keys in Codex's order are recognised; any other line is [`Head::Other`].
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+/// The length of the beginning in which the types of a line stand.
+pub(super) const HEAD: usize = 512;
+
+/// What a line is about.
+#[derive(Debug, PartialEq)]
+pub(super) enum Head<'l> {
+    /// A line that no item comes from: a count of tokens, reasoning without a summary, text for the model alone.
+    OfNoItem,
+    /// The output of a call with this id, which has no escapes.
+    Output(&'l [u8]),
+    /// Any other line.
+    Other,
+}
+
+impl Head<'_> {
+    pub(super) fn of(line: &[u8]) -> Head<'_> {
+        Head::read(&line[..line.len().min(HEAD)]).unwrap_or(Head::Other)
+    }
+
+    fn read(head: &[u8]) -> Option<Head<'_>> {
+        let (envelope, rest) = next_type(head)?;
+        let rest = rest.strip_prefix(b",\"payload\":{")?;
+        let is_of_none = match envelope {
+            b"token_usage_record" | b"world_state" | b"retained_context" | b"additional_tools" => true,
+            b"event_msg" => rest.starts_with(b"\"type\":\"token_count\","),
+            b"response_item" => {
+                let (kind, rest) = value(rest.strip_prefix(b"\"type\":")?)?;
+                if kind.ends_with(b"_call_output") {
+                    let (call, _) = value(rest.strip_prefix(b",\"call_id\":")?)?;
+                    return Some(Head::Output(call));
+                }
+                let rest = match rest.strip_prefix(b",\"id\":") {
+                    Some(rest) => value(rest)?.1,
+                    None => rest,
+                };
+                match kind {
+                    b"reasoning" => rest.starts_with(b",\"summary\":[],"),
+                    b"message" => rest.starts_with(b",\"role\":\"developer\","),
+                    _ => false,
+                }
+            }
+            _ => false,
+        };
+        is_of_none.then_some(Head::OfNoItem)
+    }
+}
+
+/// The value of the next `type`, and what follows it.
+pub(super) fn next_type(head: &[u8]) -> Option<(&[u8], &[u8])> {
+    // A finder is built once, not for each line.
+    static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"type\":\""));
+    let at = TYPE.find(head)? + TYPE.needle().len();
+    let end = at + memchr::memchr(b'"', &head[at..])?;
+    Some((&head[at..end], &head[end + 1..]))
+}
+
+/// A string without escapes, and what follows it.
+pub(super) fn value(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let inside = text.strip_prefix(b"\"")?;
+    let end = memchr::memchr2(b'"', b'\\', inside).filter(|end| inside[*end] == b'"')?;
+    Some((&inside[..end], &inside[end + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_in_the_order_of_codex_are_recognised() {
+        let line = |kind: &str, payload: &str| {
+            format!(r#"{{"timestamp":"x","ordinal":3,"type":"{kind}","payload":{{{payload}}}}}"#)
+        };
+        for (kind, payload) in [
+            ("token_usage_record", r#""thread_id":"x""#),
+            ("event_msg", r#""type":"token_count","info":null"#),
+            ("response_item", r#""type":"reasoning","id":"x","summary":[],"encrypted_content":"y""#),
+            ("response_item", r#""type":"message","role":"developer","content":[]"#),
+        ] {
+            assert_eq!(Head::of(line(kind, payload).as_bytes()), Head::OfNoItem, "{payload}");
+        }
+        let output = line("response_item", r#""type":"custom_tool_call_output","call_id":"c1","output":"y""#);
+        assert_eq!(Head::of(output.as_bytes()), Head::Output(b"c1"));
+        for (kind, payload) in [
+            ("event_msg", r#""type":"task_started""#),
+            ("event_msg", r#""info":null,"type":"token_count""#),
+            ("response_item", r#""type":"reasoning","summary":[{"type":"summary_text"}]"#),
+            ("response_item", r#""type":"message","role":"user","content":[]"#),
+            ("response_item", r#""type":"function_call_output","call_id":"c\"","output":"y""#),
+            ("response_item", r#""type":"function_call_output","output":"y","call_id":"c""#),
+            ("compacted", r#""type":"token_count","message":"x""#),
+        ] {
+            assert_eq!(Head::of(line(kind, payload).as_bytes()), Head::Other, "{payload}");
+        }
+        assert_eq!(Head::of(br#"{"payload":{"type":"token_count"},"type":"event_msg"}"#), Head::Other);
+        assert_eq!(Head::of(br#"{"type":"token_count","#), Head::Other);
+    }
+}
