@@ -20,6 +20,7 @@ use std::path::Path;
 
 use memchr::memmem;
 
+pub(crate) mod json;
 mod line;
 mod meta;
 mod tail;

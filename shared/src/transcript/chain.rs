@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::lines::{BoundedLines, Found};
 use super::state::Part;
 use crate::codex::files::{Files, RolloutFile};
-use crate::codex::rollout::wire::{Line, object, read, text};
+use crate::codex::rollout::wire::{Line, object, read, text, text_of_line};
 use crate::codex::rollout::{Base, decompressed};
 use crate::record::Id;
 
@@ -133,7 +133,7 @@ fn head(path: &Path) -> io::Result<Head> {
     let mut lines = BoundedLines::first(open(path, 0)?);
     for _ in 0..META_WITHIN {
         let Found::Line(line) = lines.next()? else { break };
-        let line = String::from_utf8_lossy(line);
+        let line = text_of_line(line);
         let Some(line) = Line::parse(&line).filter(|line| line.kind == "session_meta") else { continue };
         let fields = line.fields;
         let base = object(fields.history_base);

@@ -4,6 +4,7 @@ use super::machine::Machine;
 use super::parse::{command, files_of_changes, patch_of_changes, path, result};
 use super::record::{AgentAction, By, Detail, Item, Role};
 use super::state::{Slot, Wait};
+use crate::codex::rollout::json::Json;
 use crate::codex::rollout::wire::{Fields, Line, Raw, list, object, read, string, text};
 use crate::time::Timestamp;
 
@@ -78,7 +79,7 @@ impl Machine {
                 let name = string(item.tool).or(string(item.name)).unwrap_or_else(|| kind.to_owned());
                 let failed = text(item.status).map(|status| status == "failed");
                 let output = string(item.output).or(item.result.map(|result| result.get().to_owned()));
-                let arguments = item.arguments.map(ToOwned::to_owned);
+                let arguments = item.arguments.and_then(Json::to_raw);
                 let tool = Item::new(Role::Tool, None, at, Detail::Tool { name, arguments, output, failed });
                 self.put(turn_id, item.id, tool, None);
             }
@@ -161,7 +162,7 @@ impl Machine {
         };
         let parts = [string(call.server), string(call.tool)];
         let name = parts.into_iter().flatten().collect::<Vec<_>>().join(".");
-        let arguments = call.arguments.map(ToOwned::to_owned);
+        let arguments = call.arguments.and_then(Json::to_raw);
         let item = Item::new(Role::Tool, None, at, Detail::Tool { name, arguments, output, failed });
         self.put(turn_id, id, item, None);
     }

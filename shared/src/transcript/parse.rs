@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::record::{Change, ChangeKind};
+use crate::codex::rollout::json::Json;
 use crate::codex::rollout::wire::{Fields, Raw, list, members, object, read, string, text};
 
 /// The output of a call.
@@ -73,7 +74,7 @@ fn whole(raw: Raw<'_>, found: &mut Output) -> String {
             let fields = object(raw);
             found.success = read(fields.success);
             let inner = fields.content.or(fields.output).or(fields.text);
-            match inner.map(RawValue::get) {
+            match inner.map(Json::get) {
                 Some(json) if json.starts_with('{') => json.to_owned(),
                 Some(_) => whole(inner, found),
                 None => value.get().to_owned(),
@@ -151,7 +152,7 @@ pub(super) fn command(raw: Raw<'_>) -> String {
 /// The patch of a command such as `["apply_patch", "*** Begin Patch…"]`.
 pub(super) fn patch_of_command(raw: Raw<'_>) -> Option<String> {
     match &list(raw)[..] {
-        [name, patch] if name.get() == "\"apply_patch\"" => string(Some(patch)),
+        [name, patch] if name.get() == "\"apply_patch\"" => string(Some(*patch)),
         _ => None,
     }
 }
@@ -336,7 +337,7 @@ pub(super) fn result(raw: Raw<'_>) -> (Option<String>, Option<bool>) {
     let inner = match outer.first() {
         Some((name, inner)) if name == "Ok" => *inner,
         Some((name, inner)) if name == "Err" => {
-            return (Some(string(Some(inner)).unwrap_or_else(|| inner.get().to_owned())), Some(true));
+            return (Some(string(Some(*inner)).unwrap_or_else(|| inner.get().to_owned())), Some(true));
         }
         _ => value,
     };
@@ -348,7 +349,7 @@ pub(super) fn result(raw: Raw<'_>) -> (Option<String>, Option<bool>) {
 
 /// The texts of a list of parts, one after the other in lines.
 fn texts(parts: Raw<'_>) -> Option<String> {
-    let all: Vec<String> = read::<Vec<&RawValue>>(parts)?
+    let all: Vec<String> = read::<Vec<Json<'_>>>(parts)?
         .into_iter()
         .filter_map(|part| string(object(Some(part)).text))
         .collect();
@@ -357,9 +358,8 @@ fn texts(parts: Raw<'_>) -> Option<String> {
 
 /// The text of the output of a server's tool without an event: a list of parts as JSON, or the text itself.
 pub(super) fn text_of_parts(text: String) -> String {
-    let parts: Option<&RawValue> =
-        if text.starts_with('[') { serde_json::from_str(&text).ok() } else { None };
-    parts.and_then(|parts| texts(Some(parts))).unwrap_or(text)
+    let parts = if text.starts_with('[') { Json::of(&text) } else { None };
+    texts(parts).unwrap_or(text)
 }
 
 /// The arguments of a call: the JSON in a string, else the string.
@@ -369,9 +369,9 @@ pub(super) fn arguments(raw: Raw<'_>) -> Option<Box<RawValue>> {
         Some(inside) => match serde_json::from_str::<Box<RawValue>>(&inside) {
             Ok(inner) => Some(inner),
             Err(_) if inside.is_empty() => None,
-            Err(_) => Some(value.to_owned()),
+            Err(_) => value.to_raw(),
         },
-        None => Some(value.to_owned()),
+        None => value.to_raw(),
     }
 }
 
@@ -391,8 +391,8 @@ pub(super) fn user_command(text: &str) -> Option<(String, Output)> {
 mod tests {
     use super::*;
 
-    fn raw(text: &str) -> &RawValue {
-        serde_json::from_str(text).unwrap()
+    fn raw(text: &str) -> Json<'_> {
+        Json::of(text).unwrap()
     }
 
     fn read_output(json: &str) -> (String, Option<i64>) {

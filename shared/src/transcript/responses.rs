@@ -9,6 +9,7 @@ use super::parse::{
 };
 use super::record::{AgentAction, By, Detail, Item, Role};
 use super::state::{Slot, Wait};
+use crate::codex::rollout::json::Json;
 use crate::codex::rollout::wire::{Fields, Line, Raw, list, members, object, read, string, text};
 use crate::codex::rollout::{AgentMessage, is_image_tag};
 use crate::time::Timestamp;
@@ -114,7 +115,7 @@ impl Machine {
         }
         let name = text(fields.name).unwrap_or_default();
         let words = text(fields.arguments).or(text(fields.input)).unwrap_or_default();
-        let given = Fields::of(words.trim_start());
+        let given = Fields::of(&words);
         let item = |role, text: Option<String>, detail| Item::new(role, text, line.at, detail);
         let action = agent_action(&name, text(fields.namespace).as_deref(), &words);
         let item = match (kind, &*name) {
@@ -304,8 +305,7 @@ fn tools_of<'a>(kind: &str, fields: &Fields<'a>) -> Raw<'a> {
 
 /// The key of `exec_command`, which no other tool has.
 fn cmd(words: &str) -> Raw<'_> {
-    let object: &serde_json::value::RawValue = serde_json::from_str(words).ok()?;
-    members(Some(object)).into_iter().find(|(name, _)| name == "cmd").map(|(_, value)| value)
+    members(Json::of(words)).into_iter().find(|(name, _)| name == "cmd").map(|(_, value)| value)
 }
 
 /// The explanation and the steps of a check list.

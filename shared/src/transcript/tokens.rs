@@ -90,10 +90,10 @@ fn numbers(usage: Raw<'_>) -> Option<[i64; 5]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::value::RawValue;
+    use crate::codex::rollout::json::Json;
 
-    fn raw(text: &str) -> &RawValue {
-        serde_json::from_str(text).unwrap()
+    fn raw(text: &str) -> Json<'_> {
+        Json::of(text).unwrap()
     }
 
     fn count(counter: &mut Counter, total: i64, last: (i64, i64)) -> Option<(i64, i64)> {

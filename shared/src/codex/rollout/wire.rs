@@ -4,14 +4,13 @@
 
 use std::borrow::Cow;
 
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 
+use super::json::{Cursor, Json, unescaped};
 use crate::time::Timestamp;
 
-/// A piece of JSON that is parsed only if it is of interest.
-pub(crate) type Raw<'a> = Option<&'a RawValue>;
+/// A piece of JSON that is parsed only if it is of interest; a null is as absent.
+pub(crate) type Raw<'a> = Option<Json<'a>>;
 
 /// A line of a rollout.
 #[derive(Default)]
@@ -67,11 +66,34 @@ fields! {
 impl<'a> Fields<'a> {
     /// The fields of the object that a text is; none if it is something else.
     pub(crate) fn of(text: &'a str) -> Fields<'a> {
-        let mut fields = Fields::default();
-        if text.starts_with('{') && parse(text, Into(&mut fields)).is_err() {
-            return Fields::default();
+        let (mut fields, mut cursor) = (Fields::default(), Cursor::of(text));
+        match fields.read(&mut cursor, false).filter(|_| cursor.is_at_end()) {
+            Some(_) => fields,
+            None => Fields::default(),
         }
-        fields
+    }
+
+    /// Reads the fields of the next value into empty ones, so that they need not be moved, perhaps with those of its item;
+    /// returns whether the value is not null. A value that is no object has no fields.
+    fn read(&mut self, cursor: &mut Cursor<'a>, has_item: bool) -> Option<bool> {
+        if cursor.next() != Some(b'{') {
+            return cursor.value().map(|value| value.get() != "null");
+        }
+        cursor.members(|key, value| {
+            if has_item && key == "item" {
+                let mut item = Box::<Fields<'a>>::default();
+                if item.read(value, false)? {
+                    self.item = Some(item);
+                }
+                return Some(());
+            }
+            let found = value.value()?;
+            if let Some(field) = self.field(key) {
+                *field = Some(found).filter(|found| found.get() != "null");
+            }
+            Some(())
+        })?;
+        Some(true)
     }
 }
 
@@ -82,131 +104,29 @@ impl<'a> Line<'a> {
     }
 
     /// Reads a line, with or without its newline; `None` if it is not JSON.
-    pub(crate) fn parse(line: &'a str) -> Option<Line<'a>> {
-        let mut found = Line::default();
-        let has_payload = parse(line, Outer(&mut found)).ok()?;
+    pub(crate) fn parse(text: &'a str) -> Option<Line<'a>> {
+        let mut line = Line::default();
+        let mut has_payload = false;
+        let mut cursor = Cursor::of(text);
+        cursor.members(|key, value| {
+            match key {
+                "payload" => has_payload = line.fields.read(value, true)?,
+                "timestamp" => line.at = string_of(value.value()?).and_then(|at| Timestamp::parse(&at)),
+                "ordinal" => line.ordinal = read(value.value()),
+                "type" => line.kind = string_of(value.value()?).unwrap_or_default(),
+                _ => drop(value.value()?),
+            }
+            Some(())
+        })?;
+        if !cursor.is_at_end() {
+            return None;
+        }
         if !has_payload {
-            found.kind = "bare".into();
-            found.fields = Fields::default();
-            parse(line, Into(&mut found.fields)).ok()?;
+            line.kind = "bare".into();
+            line.fields = Fields::default();
+            line.fields.read(&mut Cursor::of(text), true)?;
         }
-        Some(found)
-    }
-}
-
-/// Reads a text that is one value.
-fn parse<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> serde_json::Result<S::Value> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = seed.deserialize(&mut deserializer)?;
-    deserializer.end().map(|()| value)
-}
-
-/// A key of an object, which is borrowed if it has no escapes.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// Reads the envelope of a line into it, with the fields of the payload, and returns whether there is a payload.
-struct Outer<'f, 'a>(&'f mut Line<'a>);
-
-impl<'de: 'a, 'a> DeserializeSeed<'de> for Outer<'_, 'a> {
-    type Value = bool;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de: 'a, 'a> Visitor<'de> for Outer<'_, 'a> {
-    type Value = bool;
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a line")
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let (mut timestamp, mut ordinal, mut kind, mut has_payload): (Raw<'de>, Raw<'de>, Raw<'de>, _) =
-            (None, None, None, None);
-        while let Some(Key(key)) = map.next_key()? {
-            let field = match &*key {
-                "timestamp" => &mut timestamp,
-                "ordinal" => &mut ordinal,
-                "type" => &mut kind,
-                "payload" if has_payload.is_none() => {
-                    has_payload = Some(map.next_value_seed(Into(&mut self.0.fields))?);
-                    continue;
-                }
-                "payload" => return Err(A::Error::duplicate_field("payload")),
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            if field.replace(map.next_value()?).is_some() {
-                return Err(A::Error::custom("a field is there twice"));
-            }
-        }
-        let line = self.0;
-        line.at = text(timestamp).and_then(|at| Timestamp::parse(&at));
-        line.ordinal = read(ordinal);
-        line.kind = text(kind).unwrap_or_default();
-        Ok(has_payload == Some(true))
-    }
-}
-
-/// Reads the fields of an object into others, which are empty, so that they need not be moved; and returns whether the
-/// value is not null. A value that is no object has no fields.
-struct Into<'f, 'a>(&'f mut Fields<'a>);
-
-impl<'de: 'a, 'a> DeserializeSeed<'de> for Into<'_, 'a> {
-    type Value = bool;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de: 'a, 'a> Visitor<'de> for Into<'_, 'a> {
-    type Value = bool;
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a value")
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        while let Some(Key(key)) = map.next_key()? {
-            if key == "item" {
-                let mut item = Box::<Fields<'a>>::default();
-                if map.next_value_seed(Into(&mut item))? && self.0.item.replace(item).is_some() {
-                    return Err(A::Error::duplicate_field("item"));
-                }
-                continue;
-            }
-            match self.0.field(&key) {
-                Some(field) if field.is_none() => *field = map.next_value()?,
-                Some(_) => return Err(A::Error::custom("a field is there twice")),
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(true)
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(true)
-    }
-    fn visit_unit<E>(self) -> Result<bool, E> {
-        Ok(false)
-    }
-    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
-        Ok(true)
-    }
-    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
-        Ok(true)
-    }
-    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
-        Ok(true)
-    }
-    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
-        Ok(true)
-    }
-    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
-        Ok(true)
+        Some(line)
     }
 }
 
@@ -230,11 +150,11 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
 
 /// A string, with a replacement character for each surrogate without its other half.
 pub(crate) fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
-    let inside = raw?.get().strip_prefix('"')?.strip_suffix('"')?;
-    match memchr::memchr(b'\\', inside.as_bytes()) {
-        None => Some(Cow::Borrowed(inside)),
-        Some(first) => unescaped(inside, first).map(Cow::Owned),
-    }
+    string_of(raw?)
+}
+
+fn string_of(value: Json<'_>) -> Option<Cow<'_, str>> {
+    unescaped(value.get().strip_prefix('"')?.strip_suffix('"')?)
 }
 
 pub(crate) fn string(raw: Raw<'_>) -> Option<String> {
@@ -246,72 +166,20 @@ pub(crate) fn object<'a>(raw: Raw<'a>) -> Fields<'a> {
     raw.map_or_else(Fields::default, |raw| Fields::of(raw.get()))
 }
 
-pub(crate) fn list<'a>(raw: Raw<'a>) -> Vec<&'a RawValue> {
-    read(raw).unwrap_or_default()
+/// The values of a list.
+pub(crate) fn list<'a>(raw: Raw<'a>) -> Vec<Json<'a>> {
+    raw.and_then(|raw| Cursor::of(raw.get()).values()).unwrap_or_default()
 }
 
 /// The members of an object, in their order.
-pub(crate) fn members(raw: Raw<'_>) -> Vec<(String, &RawValue)> {
-    struct Members<'a>(Vec<(String, &'a RawValue)>);
-    struct Each;
-    impl<'de> Visitor<'de> for Each {
-        type Value = Members<'de>;
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object")
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-            let mut all = Vec::new();
-            while let Some(entry) = map.next_entry()? {
-                all.push(entry);
-            }
-            Ok(Members(all))
-        }
-    }
-    impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_map(Each)
-        }
-    }
-    read::<Members<'_>>(raw).map_or_else(Vec::new, |members| members.0)
-}
-
-/// The text in the inside of a JSON string, which has its first escape at an offset; `None` for an invalid escape.
-fn unescaped(inside: &str, first: usize) -> Option<String> {
-    let mut out = String::with_capacity(inside.len());
-    let (mut rest, mut next) = (inside, Some(first));
-    let unit = |text: &str| {
-        let digits = text.strip_prefix("\\u")?.get(..4)?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    while let Some(at) = next {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        if let Some(first) = unit(rest) {
-            rest = &rest[6..];
-            if (0xd800..0xdc00).contains(&first)
-                && let Some(second) = unit(rest).filter(|unit| (0xdc00..0xe000).contains(unit))
-            {
-                out.extend(char::decode_utf16([first, second]).map(|c| c.unwrap_or('\u{fffd}')));
-                rest = &rest[6..];
-            } else {
-                out.push(char::from_u32(first.into()).unwrap_or('\u{fffd}'));
-            }
-        } else {
-            out.push(match rest.as_bytes().get(1)? {
-                b'n' => '\n',
-                b't' => '\t',
-                b'r' => '\r',
-                b'b' => '\u{8}',
-                b'f' => '\u{c}',
-                c @ (b'"' | b'\\' | b'/') => char::from(*c),
-                _ => return None,
-            });
-            rest = &rest[2..];
-        }
-        next = memchr::memchr(b'\\', rest.as_bytes());
-    }
-    out.push_str(rest);
-    Some(out)
+pub(crate) fn members<'a>(raw: Raw<'a>) -> Vec<(String, Json<'a>)> {
+    let Some(raw) = raw else { return Vec::new() };
+    let mut all = Vec::new();
+    let found = Cursor::of(raw.get()).members(|key, value| {
+        all.push((key.to_owned(), value.value()?));
+        Some(())
+    });
+    found.map_or_else(Vec::new, |()| all)
 }
 
 #[cfg(test)]
@@ -323,8 +191,6 @@ mod tests {
         let line = r#"{"type":"event_msg","payload":{"type":"agent_message","message":"a\ud83d b\ud83d\ude00\n\"\u00e9"}}"#;
         let line = Line::parse(line).unwrap();
         assert_eq!(text(line.fields.message).unwrap(), "a\u{fffd} b\u{1f600}\n\"é");
-        assert_eq!(unescaped(r"a\x", 1), None);
-        assert_eq!(unescaped(r"\ud83d\u0041", 0).unwrap(), "\u{fffd}A");
     }
 
     #[test]
@@ -336,8 +202,8 @@ mod tests {
         assert_eq!(list(line.fields.message).len(), 1);
         assert!(Line::parse(r#"{"type":"message","role":"user"}"#).unwrap().kind == "bare");
         assert!(Line::parse("7").is_none() && Line::parse("{").is_none());
-        let raw: &RawValue = serde_json::from_str(r#"{"b":1,"a":{"c":2}}"#).unwrap();
-        let names: Vec<_> = members(Some(raw)).into_iter().map(|(name, value)| (name, value.get())).collect();
+        let raw = Json::of(r#"{"b":1,"a":{"c":2}}"#);
+        let names: Vec<_> = members(raw).into_iter().map(|(name, value)| (name, value.get())).collect();
         assert_eq!(names, [("b".to_owned(), "1"), ("a".to_owned(), "{\"c\":2}")]);
     }
 }
