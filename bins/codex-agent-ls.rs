@@ -7,12 +7,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use codex_agent_shared::cli;
+use codex_agent_shared::cli::remote::{Operands, Order, Remote};
 use codex_agent_shared::cli::{Command, Tool, filters, flags};
 use codex_agent_shared::codex::drift::check;
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, status};
 use codex_agent_shared::ndjson::Output;
-use codex_agent_shared::output::Sessions;
+use codex_agent_shared::output::{Sessions, Shape};
 use codex_agent_shared::query::Query;
 use codex_agent_shared::record::Field;
 use codex_agent_shared::text::{counted, harmless, quoted};
@@ -66,6 +67,7 @@ fn tool() -> Tool {
                 .flags(
                     "Sources",
                     [
+                        flags::host(),
                         flags::codex_home(),
                         flags::no_files(),
                         flags::no_database(),
@@ -76,7 +78,8 @@ fn tool() -> Tool {
                         )
                         .more("The first line of each rollout is read. If there is a problem, the exit status is 1. With --json, a record of type problem is printed for each problem, and then a record of type check as the summary."),
                     ],
-                ),
+                )
+                .on_hosts(),
         )
         .exit_status(&[
             (0, "The sessions were listed; the status is also 0 if no session matched."),
@@ -115,6 +118,7 @@ fn tool() -> Tool {
                 "codex-agent ls --since 7d --sort tokens -n 10 --fields tokens_used,short,title",
             ),
             ("Print the parent of each fork:", "codex-agent ls --fields id,forked_from,title"),
+            ("List the sessions of all hosts of config.toml and of this machine:", "codex-agent ls --host .,all"),
             ("Check whether Codex's database and files agree:", "codex-agent ls --check"),
         ])
         .see_also("codex-agent(1) codex-agent-find(1) codex-agent-group(1) codex-agent-records(5) codex-agent-files(5) codex-agent(7)".split(' '))
@@ -139,6 +143,9 @@ fn run(args: Args) -> Result<Exit> {
         ));
     }
     let shape = args.common.shape()?;
+    if let Some(remote) = args.common.on_hosts("ls", Operands::default())? {
+        return list_on_hosts(&args, remote, shape);
+    }
     let mut index = args.common.index()?;
     if args.own.check {
         return report_problems(&args, &mut index);
@@ -162,6 +169,20 @@ fn run(args: Args) -> Result<Exit> {
         selection.note_none(&mut index, "no sessions were found")?;
     }
     Ok(Exit::Done)
+}
+
+/// Lists the sessions of hosts in one order. Records are printed as they come if neither order nor page is asked for.
+fn list_on_hosts(args: &Args, remote: Remote<'_>, shape: Shape) -> Result<Exit> {
+    let selection = &args.common.selection;
+    let is_page = selection.limit.is_some() || selection.offset > 0 || selection.sort.is_some();
+    if selection.count {
+        let (count, exit) = remote.count()?;
+        return cli::print(&format!("{count}\n")).map(|_| exit);
+    }
+    if shape.json && shape.fields.is_none() && !is_page {
+        return remote.stream_sessions();
+    }
+    remote.print_sessions(shape, Order::Sorted(selection.sort.unwrap_or_default()), &[])
 }
 
 fn report_problems(args: &Args, index: &mut Index) -> Result<Exit> {

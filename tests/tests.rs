@@ -27,6 +27,7 @@ mod hosts;
 mod layers;
 mod library;
 mod ls;
+mod machines;
 mod name;
 mod old_state;
 mod package;

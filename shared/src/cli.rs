@@ -5,6 +5,9 @@
 //! one call. A setter only stores its value; files and the environment are read by the function of the command.
 //! [`main`] prints the error and chooses the exit status.
 //!
+//! From the ground up: `candidates`, `selection` and `suggestions`; `flag`; `table`; `generate`; `complete`; `flags`;
+//! `filters`, `pick`, `remote` (the tool on other machines) and `serve` (for another machine).
+//!
 //! Every tool has `-h`/`--help`, `-V`/`--version`, `-q`/`--quiet`, which suppresses status lines, and `--generate
 //! KIND`, which prints a document of the tool; [`generate::kinds`] lists the kinds.
 //!
@@ -46,16 +49,18 @@ pub mod generate;
 mod pick;
 #[doc(hidden)]
 pub use pick::PICK_FOR;
+pub mod remote;
 mod selection;
+mod serve;
 pub mod suggestions;
 mod table;
 
-pub use flag::{Completes, Flag, Place, Row, Takes, Value, Values};
+pub use flag::{Completes, Flag, Place, Row, Takes, Typed, Value, Values};
 pub use flags::Args;
 pub use selection::Selection;
 pub use table::{Command, Tool, Verb};
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use flag::utf8;
@@ -72,6 +77,7 @@ use crate::text::{is_typo, nearest};
 fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
     // The flag before an operand, if the operand may be meant as its value.
     let mut before: Option<Row> = None;
+    let mut typed: Vec<Typed> = Vec::new();
     loop {
         // The parser drops '--', behind which no operand is mistaken for a verb.
         if parser.try_raw_args().is_some_and(|rest| rest.peek() == Some(OsStr::new("--"))) {
@@ -96,6 +102,7 @@ fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
                     return Err(table::unexpected(&value).hint(hint));
                 }
                 let hint = operand_hint(&tool, verb, &value);
+                typed.push(Typed { flag: None, is_directory: false, value: Some(value.clone()) });
                 tool.actions[at].operand(value).map_err(|error| match hint {
                     Some(hint) => error.or_hint(hint),
                     None => error,
@@ -123,11 +130,15 @@ fn execute(mut tool: Tool, at: usize, mut parser: Parser) -> Result<Exit> {
             _ => Some(parser.value().map_err(lexopt_error)?),
         };
         before = (row.takes.is_optional() && value.is_none()).then(|| row.clone());
+        let is_directory = matches!(row.takes, Takes::Directory(_));
+        typed.push(Typed { flag: Some(row.long), is_directory, value: value.clone() });
         check_choice(row.takes, value.as_deref())
             .and_then(|()| tool.actions[at].set(flag, Value(value)))
             .map_err(|error| error.within(format_args!("--{}", row.long)))?;
     }
-    tool.actions.swap_remove(at).run()
+    let mut action = tool.actions.swap_remove(at);
+    action.typed(typed);
+    action.run()
 }
 
 /// The hint for an operand that is a value of the flag before it, which has its value behind '='. A list of fields may
@@ -226,7 +237,13 @@ pub fn main(tool: Tool) -> ExitCode {
 }
 
 fn run(tool: Tool, name: &mut String) -> Result<Exit> {
-    let mut words = std::env::args_os().skip(1).peekable();
+    let mut words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if words.len() == 1 && serve::is_asked(&tool, &words[0]) {
+        words = serve::accept()?;
+    }
+    let is_word = |word: &&OsString| !word.to_string_lossy().starts_with('-');
+    let count = words.iter().filter(is_word).count();
+    let mut words = words.into_iter().peekable();
     while words.next_if(|word| word == "-q" || word == "--quiet").is_some() {
         error::set_quiet();
     }
@@ -252,8 +269,7 @@ fn run(tool: Tool, name: &mut String) -> Result<Exit> {
         // A tool that sends its operands to a model checks a lone word itself; of a text of three words or more, the
         // first may be similar to a verb.
         let is_sent = tool.nameless().is_some_and(|verb| verb.rows().any(|row| row.long == "prompt"));
-        let is_word = |word: &std::ffi::OsString| !word.to_string_lossy().starts_with('-');
-        let checks = !is_sent || std::env::args_os().skip(1).filter(is_word).count() == 2;
+        let checks = !is_sent || count == 2;
         return match first.as_deref().filter(|_| checks).and_then(|word| mistyped_verb(&tool, word)) {
             Some(error) => Err(error),
             None => execute(tool, 0, parser),

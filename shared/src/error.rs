@@ -140,6 +140,12 @@ impl Error {
         Error { message: format!("{place}: {}", self.message), ..self }
     }
 
+    /// The hints in one line, for a message that has no other lines.
+    #[doc(hidden)]
+    pub fn hints(&self) -> Option<String> {
+        self.hint.as_ref().map(|hint| hint.lines().collect::<Vec<_>>().join("; "))
+    }
+
     /// The exit code of a tool that this error ends.
     pub fn exit(&self) -> Exit {
         self.exit

@@ -12,7 +12,10 @@
 //! assert!(HostList::parse("-oProxyCommand=x").is_err());
 //! ```
 
+mod failure;
+pub mod gather;
 mod list;
+pub mod protocol;
 
 pub use list::{HostList, parse_slots};
 
@@ -20,13 +23,16 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::child::piped::Piped;
 use crate::config;
 use crate::config::host::{HostTable, name_problem};
 use crate::error::{Error, Result, reason};
+use crate::plugin::dispatcher;
 use crate::text::nearest;
+use protocol::Request;
 
 /// The name that stands for this machine in a list of hosts.
 pub const HERE: &str = ".";
@@ -94,7 +100,7 @@ impl Host {
         Host {
             name: HERE.to_owned(),
             via: Vec::new(),
-            command: vec!["codex-agent".to_owned()],
+            command: vec![dispatcher().to_string_lossy().into_owned()],
             max_concurrent: None,
             connect_timeout: CONNECT_TIMEOUT,
             paths: Vec::new(),
@@ -163,6 +169,38 @@ fn search_path() -> Option<OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
     let directories = env::split_paths(&path).filter(|directory| directory.as_os_str() != OsStr::new(""));
     env::join_paths(directories.chain([own.parent()?.to_owned()])).ok()
+}
+
+/// The request that this process serves.
+static SERVING: OnceLock<Request> = OnceLock::new();
+
+/// Makes this process one that serves a request.
+pub fn set_serving(request: Request) {
+    let _ = SERVING.set(request);
+}
+
+/// The request that this process serves, if another machine has sent one.
+pub fn serving() -> Option<&'static Request> {
+    SERVING.get()
+}
+
+/// The host of `HOST:REF`, and the reference; `None` if the text has no host. Only a host that the user named, in
+/// `config.toml` or in a list, is one: any other colon belongs to an address, or to a name.
+pub fn split_reference<'t>(text: &'t str, named: &[Host]) -> Result<Option<(Host, &'t str)>> {
+    let Some((name, reference)) = text.split_once(':') else { return Ok(None) };
+    if name_problem(name).is_some() || serving().is_some() {
+        return Ok(None);
+    }
+    let host = match named.iter().find(|host| host.name == name) {
+        Some(host) => Some(host.clone()),
+        None => Host::configured(name)?,
+    };
+    match host {
+        Some(_) if reference.is_empty() => {
+            Err(Error::usage(format!("invalid reference '{text}': the reference to a session is empty")))
+        }
+        host => Ok(host.map(|host| (host, reference))),
+    }
 }
 
 /// Every host of `config.toml`, in its order.

@@ -216,6 +216,8 @@ pub struct Sessions {
     /// The words that a search found, in lower case.
     words: Vec<String>,
     figures: Figures,
+    /// Whether the rows name the hosts of the sessions.
+    has_hosts: bool,
 }
 
 impl Sessions {
@@ -226,7 +228,7 @@ impl Sessions {
         }
         let table = shape.is_table().then(|| match &shape.fields {
             Some(names) => names.iter().fold(Table::new(), |table, name| column_of(table, name)),
-            None => sessions_table(columns()),
+            None => sessions_table(columns(), false),
         });
         let names: Vec<&str> = match &shape.template {
             Some(template) => template.names().collect(),
@@ -234,7 +236,16 @@ impl Sessions {
         };
         let picks = names.into_iter().map(|name| (name.to_owned(), Field::parse(name).ok())).collect();
         let (output, now, words) = (Output::stdout(), Timestamp::now(), Vec::new());
-        Sessions { output, shape, picks, table, now, words, figures: Figures::default() }
+        Sessions { output, shape, picks, table, now, words, figures: Figures::default(), has_hosts: false }
+    }
+
+    /// Names the host of each session: in a column of the table, and in a row before the id.
+    #[doc(hidden)]
+    pub fn with_hosts(mut self) -> Sessions {
+        if self.shape.is_table() && self.shape.fields.is_none() {
+            self.table = Some(sessions_table(columns(), true));
+        }
+        Sessions { has_hosts: true, ..self }
     }
 
     /// Reads the transcripts of sessions of an index, if a field of those is printed.
@@ -290,8 +301,14 @@ impl Sessions {
                     },
                 }))
             }
-            (Some(table), _) if self.words.is_empty() => table.row(sessions_row(session, now)),
-            (Some(table), _) => table.row(found_row(session, now, &self.words, columns())),
+            (Some(table), _) => {
+                let row = match self.words.is_empty() {
+                    true => sessions_row(session, now),
+                    false => found_row(session, now, &self.words, columns()),
+                };
+                let host = self.has_hosts.then(|| session.host.as_deref().unwrap_or_default().into());
+                table.row(host.into_iter().chain(row));
+            }
             (None, _) if shape.json && shape.fields.is_some() => {
                 return self.output.record(&Picked { session, foreign: &foreign, picks });
             }
@@ -306,8 +323,11 @@ impl Sessions {
                     None if shape.fields.is_some() => row(picks.iter().map(value), shape.nul),
                     None => {
                         let fields = [Field::Id, Field::UpdatedAt, Field::Cwd];
-                        let value =
-                            |field| session.value(field).map(|value| value.to_string()).unwrap_or_default();
+                        let value = |field| match (session.value(field), session.host.as_deref()) {
+                            // A reference to the session.
+                            (Some(Value::Id(id)), Some(host)) if host != "." => format!("{host}:{id}"),
+                            (value, _) => value.map(|value| value.to_string()).unwrap_or_default(),
+                        };
                         row(fields.into_iter().map(value).chain([session.label().to_owned()]), shape.nul)
                     }
                 };
@@ -357,8 +377,9 @@ pub fn label<'s>(session: &'s Session<'_>) -> (Cow<'s, str>, Look) {
 }
 
 /// The table of sessions, whose title has half of the width before directory and branch have any.
-fn sessions_table(most: usize) -> Table {
-    Table::new()
+fn sessions_table(most: usize, has_hosts: bool) -> Table {
+    let hosts = |table: Table| if has_hosts { table.column("HOST", Look::Plain).most(20) } else { table };
+    hosts(Table::new())
         .column("ID", Look::Id)
         .column("UPDATED", Look::Dim)
         .column("DIRECTORY", Look::Plain)
@@ -488,7 +509,7 @@ mod tests {
     #[test]
     fn tables_fit() {
         let lines = |most: usize| {
-            let mut table = sessions_table(most);
+            let mut table = sessions_table(most, false);
             for title in ["short", &"日本語 wide ".repeat(20)] {
                 table.row(["cd6d1b0c", "2d", "/src/a/long/way/down/the/tree", "main", title]);
             }

@@ -196,6 +196,8 @@ pub struct Session<'a> {
     /// The last message of the model; null if there is none. Absent unless the field was asked for.
     #[serde(deserialize_with = "known")]
     pub last_message: Option<Option<Cow<'a, str>>>,
+    /// The host of the session, as the user calls it; a dot for this machine. Absent unless hosts were asked.
+    pub host: Option<Cow<'a, str>>,
     /// The title of the parent, for a fork without a message of its own; not a field of the record.
     #[serde(skip)]
     pub parent_title: Option<Cow<'a, str>>,

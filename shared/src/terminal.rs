@@ -86,16 +86,31 @@ impl Color {
     }
 }
 
+// Each cell of a row asks for it.
+static IS_TERMINAL: OnceLock<bool> = OnceLock::new();
+
 /// Whether standard output is a terminal.
 pub fn is_terminal() -> bool {
-    // Each cell of a row calls this.
-    static IS_TERMINAL: OnceLock<bool> = OnceLock::new();
     *IS_TERMINAL.get_or_init(|| io::stdout().is_terminal())
+}
+
+/// The columns of the terminal of another machine.
+static ELSEWHERE: OnceLock<usize> = OnceLock::new();
+
+/// Makes this process write for a terminal of another machine, with so many columns; `None` means for no terminal. It
+/// must be the first call of this module.
+#[doc(hidden)]
+pub fn show_elsewhere(columns: Option<usize>) {
+    let _ = IS_TERMINAL.set(columns.is_some());
+    columns.map(|columns| ELSEWHERE.set(columns));
 }
 
 /// The columns of the terminal on standard output; without a terminal `COLUMNS`, or the columns of the terminal on
 /// standard error, or 80.
 pub fn columns() -> usize {
+    if let Some(columns) = ELSEWHERE.get() {
+        return *columns;
+    }
     let of = |size: rustix::io::Result<Winsize>| size.ok().map(|size| size.ws_col).filter(|n| *n > 0);
     let from_env = || env::var("COLUMNS").ok().and_then(|text| text.parse::<u16>().ok()).filter(|n| *n > 0);
     let from_stderr = || of(tcgetwinsize(io::stderr()));

@@ -54,6 +54,30 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     escaped(text, |c| !c.is_control() && !is_invisible(c))
 }
 
+/// As [`harmless`], for a line that is shown as it is: TABs and the sequences that choose a colour are kept.
+#[doc(hidden)]
+pub fn harmless_with_colors(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c: char| c.is_control() || is_invisible(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let sequence = rest.strip_prefix("\x1b[").and_then(|after| {
+            let end = after.find(|c: char| !(c.is_ascii_digit() || c == ';'))?;
+            (after[end..].starts_with('m') && end < 20).then_some("\x1b[".len() + end + 1)
+        });
+        let length = sequence.unwrap_or_else(|| first.len_utf8());
+        let (part, after) = rest.split_at(length);
+        match sequence.is_some() || first == '\t' {
+            true => out.push_str(part),
+            false => out.push_str(&harmless(part)),
+        }
+        rest = after;
+    }
+    Cow::Owned(out)
+}
+
 /// JSON for a terminal, with control characters and invisible ones as JSON escapes, which mean the same. Such
 /// characters occur only inside of strings.
 #[doc(hidden)]
@@ -263,6 +287,19 @@ pub fn fingerprint(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_colours_of_a_line_reach_the_terminal() {
+        for (line, want) in [
+            ("plain\tcell", "plain\tcell"),
+            ("\x1b[1;31mred\x1b[0m", "\x1b[1;31mred\x1b[0m"),
+            ("\x1b[2J\x1b]0;title\x07", "\\x1b[2J\\x1b]0;title\\x07"),
+            ("a\rb\u{202e}c\x1b[", "a\\rb\\u{202e}c\\x1b["),
+            ("\x1b[1;1H\x1b[m", "\\x1b[1;1H\x1b[m"),
+        ] {
+            assert_eq!(harmless_with_colors(line), want);
+        }
+    }
 
     #[test]
     fn escapes_are_shown_not_obeyed() {

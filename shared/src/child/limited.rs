@@ -151,15 +151,18 @@ impl CommandError {
     }
 }
 
-/// An error if this process has received a signal that ends it.
-fn check_signals() -> std::result::Result<(), CommandError> {
+/// The signal that this process has received and that ends it. From the first call on, the signals do not end the
+/// process by themselves.
+pub fn received_signal() -> Option<i32> {
     static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
     // If no handler can be installed, the signal ends this process.
     let register = || register_number(&[SIGINT, SIGTERM, SIGHUP, SIGQUIT]).unwrap_or_default();
-    match RECEIVED.get_or_init(register).load(Relaxed) {
-        0 => Ok(()),
-        signal => Err(CommandError::StopSignal(signal as i32)),
-    }
+    Some(RECEIVED.get_or_init(register).load(Relaxed) as i32).filter(|signal| *signal != 0)
+}
+
+/// An error if this process has received a signal that ends it.
+fn check_signals() -> std::result::Result<(), CommandError> {
+    received_signal().map_or(Ok(()), |signal| Err(CommandError::StopSignal(signal)))
 }
 
 /// Runs a command within its limits.

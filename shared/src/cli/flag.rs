@@ -394,6 +394,17 @@ impl Value {
     }
 }
 
+/// An argument as it was typed.
+#[derive(Clone, Debug)]
+pub struct Typed {
+    /// The long name of the flag; `None` for an operand.
+    pub(super) flag: Option<&'static str>,
+    /// Whether the value is a directory.
+    pub(super) is_directory: bool,
+    /// The value, or the operand.
+    pub(super) value: Option<OsString>,
+}
+
 pub(super) fn utf8(value: OsString) -> Result<String> {
     value.into_string().map_err(|value| Error::usage(format!("'{}' is not UTF-8", value.to_string_lossy())))
 }

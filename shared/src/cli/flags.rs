@@ -4,12 +4,14 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::complete::find_sessions;
-use super::flag::{Completes, Flag, Takes, Value, Values};
+use super::flag::{Completes, Flag, Takes, Typed, Value, Values};
 use super::selection::Selection;
 use super::table::Command;
 use crate::codex::home::Home;
 use crate::codex::index::{Index, Sources};
+use crate::config;
 use crate::error::{Error, Result};
+use crate::host::HostList;
 use crate::output::{Shape, Template};
 use crate::record::{Field, Session};
 use crate::reference;
@@ -50,6 +52,10 @@ pub struct CommonOptions {
     pub no_pager: bool,
     /// The flags that select sessions.
     pub selection: Selection,
+    /// `--host`.
+    pub hosts: Option<HostList>,
+    /// The arguments as they were typed, for the tools with `--host`.
+    pub(super) typed: Vec<Typed>,
 }
 
 impl CommonOptions {
@@ -129,6 +135,11 @@ impl CommonOptions {
         })
     }
 
+    /// Whether output is coloured, for a form of it that has colours at all.
+    pub(super) fn has_color(&self, has_form: bool) -> bool {
+        has_form && self.color.is_on()
+    }
+
     fn checked_shape(&self, check: impl Fn(&str) -> Result<()>) -> Result<Shape> {
         let flag = if self.json_fields { "--json" } else { "--fields" };
         let names = self.fields.iter().flatten().map(|name| (name.as_str(), flag));
@@ -171,6 +182,14 @@ impl<O, J> Command<Args<O, J>> {
     }
 }
 
+impl<O, J> Command<Args<O, J>> {
+    /// Lets the tool run on other machines; the command has the flag [`host`].
+    #[doc(hidden)]
+    pub fn on_hosts(self) -> Self {
+        self.typed(|args, typed| args.common.typed = typed)
+    }
+}
+
 /// The arguments of a command: the values of the shared flags, of the flags of jobs (`J`) and of the flags of the tool
 /// (`O`), and the operands.
 #[derive(Default)]
@@ -186,6 +205,31 @@ pub struct Args<O = (), J = ()> {
     /// Whether `--` was given, so that no operand is meant as a verb.
     #[doc(hidden)]
     pub has_end_of_flags: bool,
+}
+
+/// `--host HOST,...`
+#[doc(hidden)]
+pub fn host<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
+    let help = "run on these hosts, and print the records of all of them";
+    let parse = |value: Value| HostList::parse(&value.text()?);
+    Flag::new("host", Takes::List("HOST,...", host_names), help, move |args: &mut Args<O, J>, value| {
+        args.common.hosts.get_or_insert_default().extend(parse(value)?);
+        Ok(())
+    })
+    .more(
+        "HOST is a host of config.toml (see codex-agent-config(1)), or any name that ssh accepts; 'all' stands for all \
+         hosts of config.toml, and '.' for this machine. The tool of the same name runs there, on the sessions of the \
+         host, and needs codex-agent there. A host that cannot be reached, or does not answer for 3 seconds, costs one \
+         line on standard error, and the exit status is 2. Records have the field host, and tables the column HOST. In \
+         lines of a pipe, ids and addresses begin with the host, as in HOST:ID, which every one of these tools accepts \
+         as a reference. A directory is the one of the host that [host.NAME.paths] in config.toml names, or the same.",
+    )
+}
+
+fn host_names() -> Vec<(&'static str, &'static str)> {
+    // A process prints candidates once, and ends.
+    let hosts = config::as_far_as_valid().hosts().iter().map(|host| (&*String::leak(host.name.clone()), ""));
+    hosts.chain([("all", "all hosts of config.toml"), (".", "this machine")]).collect()
 }
 
 /// `--codex FILE`

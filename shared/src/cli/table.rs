@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 
-use super::flag::{Completes, Flag, Row, Setter, Value};
+use super::flag::{Completes, Flag, Row, Setter, Typed, Value};
 use crate::error::{Error, Exit, Result};
 use crate::plugin::{PREFIX, TOOLS};
 
@@ -180,6 +180,7 @@ pub struct Command<A> {
     setters: Vec<Setter<A>>,
     operand: fn(&mut A, OsString) -> Result<()>,
     end_of_flags: fn(&mut A),
+    typed: fn(&mut A, Vec<Typed>),
     run: fn(A) -> Result<Exit>,
     complete: Option<fn(A) -> Result<Exit>>,
 }
@@ -202,6 +203,7 @@ impl<A: Default> Command<A> {
             setters: Vec::new(),
             operand: |_, word| Err(unexpected(&word)),
             end_of_flags: |_| {},
+            typed: |_, _| {},
             run,
             complete: None,
         }
@@ -236,6 +238,12 @@ impl<A> Command<A> {
     /// Sets a function that records that `--` was given.
     pub(super) fn end_of_flags(mut self, record: fn(&mut A)) -> Self {
         self.end_of_flags = record;
+        self
+    }
+
+    /// Sets a function that stores the arguments as they were typed.
+    pub(super) fn typed(mut self, store: fn(&mut A, Vec<Typed>)) -> Self {
+        self.typed = store;
         self
     }
 
@@ -275,6 +283,8 @@ pub(super) trait Action {
     fn operand(&mut self, word: OsString) -> Result<()>;
     /// Records that the operands after this point follow `--`.
     fn end_of_flags(&mut self);
+    /// Stores the arguments as they were typed.
+    fn typed(&mut self, typed: Vec<Typed>);
     /// Runs the function of the command.
     fn run(self: Box<Self>) -> Result<Exit>;
     /// Prints the candidates for the last operand; `None` if the command has no function for it.
@@ -292,6 +302,10 @@ impl<A> Action for Command<A> {
 
     fn end_of_flags(&mut self) {
         (self.end_of_flags)(&mut self.args);
+    }
+
+    fn typed(&mut self, typed: Vec<Typed>) {
+        (self.typed)(&mut self.args, typed);
     }
 
     fn run(self: Box<Self>) -> Result<Exit> {

@@ -36,6 +36,11 @@ impl HostList {
         Ok(list)
     }
 
+    /// Adds the hosts of another list.
+    pub fn extend(&mut self, more: HostList) {
+        more.entries.iter().for_each(|(name, slots)| self.add(name, *slots));
+    }
+
     fn add(&mut self, name: &str, slots: Option<usize>) {
         if !self.entries.iter().any(|(known, _)| known == name) {
             self.entries.push((name.to_owned(), slots));

@@ -15,7 +15,7 @@ pub(crate) fn candidate_lines(sessions: &[&Session<'_>], words: &[String], most:
     for id in sessions.iter().filter_map(|session| session.id) {
         *short_ids.entry(id.short()).or_default() += 1;
     }
-    let mut table = sessions_table(most);
+    let mut table = sessions_table(most, false);
     for session in sessions {
         let mut row = match words {
             [] => sessions_row(session, now),

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{Shape, column_of, row};
 use crate::error::{Error, Result};
+use crate::host::serving;
 use crate::ndjson::Output;
 use crate::terminal::{Cell, Look, Table, page};
 use crate::time::Timestamp;
@@ -85,6 +86,9 @@ impl Listing {
         let record = serde_json::to_value(record).map_err(Error::of_output)?;
         let value = |name: &str| match more.iter().find(|(other, _)| *other == name) {
             Some((_, text)) => Value::String((*text).to_owned()),
+            None if name == "host" => {
+                serving().map(|request| request.host.clone().into()).unwrap_or_default()
+            }
             None => lookup(&record, name).cloned().unwrap_or_default(),
         };
         if let Some(template) = &shape.template {

@@ -14,6 +14,7 @@ macro_rules! fields {
     (
         listed { $($field:ident $name:ident $($need:ident)|+;)* }
         from_rollout { $($extra:ident $extra_name:ident $($extra_need:ident)|+;)* }
+        added { $($added:ident $added_name:ident;)* }
         parts { $($part:ident $part_name:literal $dotted:literal $part_need:ident
             |$session:ident| $value:expr;)* }
     ) => {
@@ -21,21 +22,22 @@ macro_rules! fields {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[allow(missing_docs)] // The fields of [`Session`] of the same names.
         #[non_exhaustive]
-        pub enum Field { $($field,)* $($extra,)* $($part,)* }
+        pub enum Field { $($field,)* $($extra,)* $($added,)* $($part,)* }
 
         impl Field {
-            /// The fields that every listing has; the others of [`Field::ALL`] are read from the rollout.
+            /// The fields that every listing has; the others of [`Field::ALL`] are read from the rollout, or are those
+            /// of hosts.
             pub const LISTED: &[Field] = &[$(Field::$field,)*];
 
             /// Every field of the record, in order.
-            pub const ALL: &[Field] = &[$(Field::$field,)* $(Field::$extra,)*];
+            pub const ALL: &[Field] = &[$(Field::$field,)* $(Field::$extra,)* $(Field::$added,)*];
 
             /// Parts of fields, for `--fields` and `--format` only.
             pub const PARTS: &[Field] = &[$(Field::$part,)*];
 
             /// The names of [`Field::ALL`] and [`Field::PARTS`].
             pub const NAMES: &[&str] =
-                &[$(stringify!($name),)* $(stringify!($extra_name),)* $($part_name,)*];
+                &[$(stringify!($name),)* $(stringify!($extra_name),)* $(stringify!($added_name),)* $($part_name,)*];
 
             /// The field's name in JSON, `--fields` and `--format`.
             pub const fn name(self) -> &'static str {
@@ -55,6 +57,7 @@ macro_rules! fields {
                 match self {
                     $(Field::$field => Needs::NAME$(.and(Needs::$need))+,)*
                     $(Field::$extra => Needs::ROLLOUT$(.and(Needs::$extra_need))+,)*
+                    $(Field::$added => Needs::NAME,)*
                     $(Field::$part => Needs::$part_need,)*
                 }
             }
@@ -66,6 +69,7 @@ macro_rules! fields {
                 Some(match field {
                     $(Field::$field => self.$name.value(),)*
                     $(Field::$extra => self.$extra_name.as_ref()?.value(),)*
+                    $(Field::$added => self.$added_name.as_ref()?.value(),)*
                     $(Field::$part => {
                         let $session = self;
                         $value.unwrap_or(Value::Null)
@@ -78,6 +82,7 @@ macro_rules! fields {
                 Session {
                     $($name: self.$name.own(),)*
                     $($extra_name: self.$extra_name.own(),)*
+                    $($added_name: self.$added_name.own(),)*
                     parent_title: self.parent_title.own(),
                 }
             }
@@ -119,6 +124,9 @@ fields! {
         Turns turns START;
         Tokens tokens START;
         LastMessage last_message START;
+    }
+    added {
+        Host host;
     }
     parts {
         Sha "sha" "git.sha" META |session| session.git.as_ref().map(|git| git.sha.value());
@@ -307,7 +315,8 @@ mod tests {
                 Session::default().value(field).is_some(),
                 "{field:?}"
             );
-            assert_eq!(!Field::LISTED.contains(&field), field.needs().has(Needs::ROLLOUT), "{field:?}");
+            let is_of_rollout = field.needs().has(Needs::ROLLOUT) || field == Field::Host;
+            assert_eq!(!Field::LISTED.contains(&field), is_of_rollout, "{field:?}");
         }
     }
 }

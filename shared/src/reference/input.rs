@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, IsTerminal, Read};
+use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
 use crate::ndjson::{Item, LineError, Records};
@@ -119,10 +120,20 @@ pub fn each_operand(
     }
 }
 
+/// Whether standard input has references, if another process has decided that.
+static HAS_INPUT: OnceLock<bool> = OnceLock::new();
+
+/// Decides whether standard input has references, which [`reads_stdin`] else decides by whether it is a terminal.
+#[doc(hidden)]
+pub fn set_has_input(has: bool) {
+    let _ = HAS_INPUT.set(has);
+}
+
 /// Whether references come from standard input: an operand is `-`, or there is no operand and standard input is not
 /// a terminal. No operand on a terminal is bad usage.
 pub fn reads_stdin(operands: &[String]) -> Result<bool> {
-    if operands.is_empty() && io::stdin().is_terminal() {
+    let is_terminal = || HAS_INPUT.get().map_or_else(|| io::stdin().is_terminal(), |has| !has);
+    if operands.is_empty() && is_terminal() {
         return Err(Error::usage("no session is given")
             .hint("name a session, or pipe session records to this tool: codex-agent ls --json | …"));
     }

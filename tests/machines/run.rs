@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::{Signal, kill_process};
 
-use crate::hosts::homes::{Homes, of_type, prompts};
+use crate::machines::homes::{Homes, of_type, prompts};
 use crate::world::fake::wait_until;
 use crate::world::hosts::{Hosts, NAMES};
 use crate::world::json as records;

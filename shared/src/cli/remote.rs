@@ -1,0 +1,180 @@
+//! A tool on other machines: the hosts that its arguments name, what each is asked, and their answers as one.
+//!
+//! The same tool runs on each host, with the arguments that were typed here: without those for hosts and colours, and
+//! with directories as the host has them. A reference `HOST:REF`, and a record with the field `host`, go to their own
+//! host, all others to the hosts of `--host`, or to this machine, which is then asked as a host is.
+
+mod answers;
+mod records;
+mod stdin;
+
+pub use answers::{Found, Order, Style};
+pub use records::with_host;
+
+use std::env;
+use std::path::Path;
+
+use super::flag::Typed;
+use super::flags::CommonOptions;
+use crate::error::{Error, Exit, Result};
+use crate::host::gather::Ask;
+use crate::host::protocol::Request;
+use crate::host::{Host, serving, split_reference};
+
+/// The operands of a tool.
+#[derive(Clone, Copy, Default)]
+pub struct Operands {
+    /// The number of operands before the references.
+    pub skip: usize,
+    /// Whether references, or records, come from standard input.
+    pub input: bool,
+}
+
+/// The part of one host.
+struct Target {
+    host: Host,
+    references: Vec<String>,
+    input: Vec<u8>,
+}
+
+/// A tool on hosts.
+pub struct Remote<'c> {
+    common: &'c CommonOptions,
+    tool: &'static str,
+    targets: Vec<Target>,
+    /// The operands before the references.
+    first: Vec<String>,
+    operands: Operands,
+    /// Whether something of standard input was skipped.
+    has_skipped: bool,
+}
+
+impl CommonOptions {
+    /// The tool on the hosts that the arguments name; `None` if they name none.
+    #[doc(hidden)]
+    pub fn on_hosts(&self, tool: &'static str, operands: Operands) -> Result<Option<Remote<'_>>> {
+        if serving().is_some() {
+            return match self.hosts {
+                Some(_) => Err(Error::usage("a host does not ask other hosts")),
+                None => Ok(None),
+            };
+        }
+        let named: Vec<Host> = match &self.hosts {
+            Some(list) => list.hosts()?.into_iter().map(|(host, _)| host).collect(),
+            None => Vec::new(),
+        };
+        let all = self.typed.iter().filter(|typed| typed.flag.is_none());
+        let all = all.map(|typed| text(typed.value.as_deref().unwrap_or_default()));
+        let mut first: Vec<String> = all.collect::<Result<_>>()?;
+        let references = first.split_off(operands.skip.min(first.len()));
+        let mut remote =
+            Remote { common: self, tool, targets: Vec::new(), first, operands, has_skipped: false };
+        let has_references = operands.input || !references.is_empty();
+        let mut is_remote = !named.is_empty();
+        let mut split = Vec::new();
+        for reference in references.into_iter().filter(|reference| reference != "-") {
+            match split_reference(&reference, &named)? {
+                Some((host, rest)) => {
+                    is_remote = true;
+                    split.push((Some(host), rest.to_owned()));
+                }
+                None => split.push((None, reference)),
+            }
+        }
+        is_remote = is_remote || (operands.input && stdin::names_host());
+        if !is_remote {
+            return Ok(None);
+        }
+        if let Some(flag) = ["codex-home", "check"].into_iter().find(|flag| self.has_typed(flag)) {
+            return Err(Error::usage(format!("--{flag} cannot be combined with hosts"))
+                .hint("a host uses the Codex home of its own; host.NAME.via = [\"env\", \"CODEX_HOME=...\"] sets it"));
+        }
+        let others = if named.is_empty() { vec![Host::here()] } else { named.clone() };
+        for host in &others {
+            remote.target(host);
+        }
+        for (host, reference) in split {
+            let to = host.map_or_else(|| others.clone(), |host| vec![host]);
+            to.iter().for_each(|host| remote.target(host).references.push(reference.clone()));
+        }
+        if operands.input {
+            remote.has_skipped = stdin::divide(&named, &others, &mut |host, line| {
+                let input = &mut remote.target(host).input;
+                input.extend_from_slice(line);
+                input.push(b'\n');
+            })?;
+        }
+        // A host without references would be asked about all of its sessions.
+        remote
+            .targets
+            .retain(|target| !has_references || !target.references.is_empty() || !target.input.is_empty());
+        Ok(Some(remote))
+    }
+
+    /// Whether a flag was typed.
+    fn has_typed(&self, flag: &str) -> bool {
+        self.typed.iter().any(|typed| typed.flag == Some(flag))
+    }
+}
+
+fn text(word: &std::ffi::OsStr) -> Result<String> {
+    word.to_str().map(str::to_owned).ok_or_else(|| {
+        Error::usage(format!("cannot send '{}' to a host: it is not UTF-8", word.to_string_lossy()))
+    })
+}
+
+/// A path as a host has it.
+fn path_there(host: &Host, path: &Path) -> Result<String> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    text(host.map_path(&absolute).unwrap_or(absolute).as_os_str())
+}
+
+impl Remote<'_> {
+    fn target(&mut self, host: &Host) -> &mut Target {
+        let at = self.targets.iter().position(|target| target.host.name == host.name);
+        let at = at.unwrap_or_else(|| {
+            self.targets.push(Target { host: host.clone(), references: Vec::new(), input: Vec::new() });
+            self.targets.len() - 1
+        });
+        &mut self.targets[at]
+    }
+
+    /// What each host is asked: the typed flags except for some, and others.
+    fn asks(&mut self, except: &[&str], more: &[String], columns: Option<usize>) -> Result<Vec<Ask>> {
+        let here = env::current_dir().ok();
+        let mut asks = Vec::new();
+        for target in std::mem::take(&mut self.targets) {
+            let host = target.host;
+            let mut arguments = Vec::new();
+            for Typed { flag, is_directory, value } in &self.common.typed {
+                let Some(flag) = flag.filter(|flag| *flag != "host" && !except.contains(flag)) else {
+                    continue;
+                };
+                arguments.push(match value {
+                    None => format!("--{flag}"),
+                    Some(value) if *is_directory => {
+                        format!("--{flag}={}", path_there(&host, value.as_ref())?)
+                    }
+                    Some(value) => format!("--{flag}={}", text(value)?),
+                });
+            }
+            arguments.extend_from_slice(more);
+            arguments.push("--".to_owned());
+            arguments.extend_from_slice(&self.first);
+            arguments.extend(target.references);
+            let has_input = self.operands.input && !target.input.is_empty();
+            if has_input {
+                arguments.push("-".to_owned());
+            }
+            let cwd = here.as_deref().map(|here| path_there(&host, here)).transpose()?;
+            let request = Request { cwd, columns, input: has_input, ..Request::new(&host.name, arguments) };
+            asks.push(Ask { host, request, input: target.input });
+        }
+        Ok(asks)
+    }
+
+    /// The exit status, given that of the hosts.
+    fn exit(&self, exit: Exit) -> Exit {
+        if self.has_skipped && matches!(exit, Exit::Done | Exit::Negative) { Exit::Trouble } else { exit }
+    }
+}
