@@ -156,11 +156,6 @@ impl Error {
         &self.message
     }
 
-    /// The hints, one per line.
-    pub fn hints(&self) -> Option<&str> {
-        self.hint.as_deref()
-    }
-
     /// The kind of an error of the system; `None` for other errors.
     pub fn kind(&self) -> Option<io::ErrorKind> {
         self.kind

@@ -254,7 +254,7 @@ impl Engine<'_> {
                 let message = error.message().to_owned();
                 let own = format!("host '{}': ", state.host.name);
                 let why = message.strip_prefix(&own).unwrap_or(&message).to_owned();
-                self.lose(host, why, error.hints().map(str::to_owned), true)
+                self.lose(host, why, error.hints(), true)
             }
         }
     }
