@@ -20,6 +20,7 @@ use codex_agent_shared::record::{RawRecord, Session};
 use codex_agent_shared::schema::{WRITTEN, each};
 use serde_json::Value;
 
+use crate::machines::homes::Homes;
 use crate::world::fake::{Fake, crash, wait_until};
 use crate::world::schemas::{As, find_mismatch};
 use crate::world::{World, bins, copy, data, json};
@@ -205,6 +206,34 @@ fn runs(all: &mut Recording) {
 }
 
 /// The events of a session, from its first turn to its end.
+/// Runs on hosts, which are homes of this machine.
+fn on_hosts(all: &mut Recording) {
+    let homes = Homes::new(&["a"]);
+    let said = homes.0.0.path("said");
+    homes.add_script("heard", &format!("tee -a '{}' | \"$@\"", said.display()));
+    homes.add_script("down", "exit 255");
+    let mut add = |words: &[&str], prompt: &str| {
+        let (_, events) = homes.run(words, &[prompt.to_owned()]);
+        let events: String = events.iter().map(|event| format!("{event}\n")).collect();
+        all.add(&homes.0.0, &events);
+    };
+    add(&["--on", "a"], "say hello");
+    add(&["--on", "down"], "say hello");
+    homes.run_on("a", &["run", "reach the LIMIT3600"]);
+    add(&["--on", "a"], "say hello");
+    let image = homes.0.0.write("picture.png", "picture");
+    let words = ["--on", "heard", "--timeout", "1h", "--image", image.to_str().unwrap()];
+    let mut runner = homes.start(&words, &["wait SLEEP60".to_owned()]);
+    wait_until(|| homes.prompts("heard").len() == 1);
+    let run = homes.newest()["id"].as_str().unwrap().to_owned();
+    homes.0.good(&["run", "stop", "--now", &run]);
+    runner.wait().unwrap();
+    all.add(&homes.0.0, &fs::read_to_string(&said).unwrap());
+    let hello = homes.0.feed(&["run", "--worker"], "").out;
+    all.add(&homes.0.0, hello.trim_start());
+    all.add(&homes.0.0, &homes.run_on("a", &["run", "log", "--json"]).out);
+}
+
 fn watched(all: &mut Recording) {
     let fake = Fake::newest();
     let id = fake.begin("first");
@@ -288,6 +317,7 @@ fn golden_records_of_this_version_have_its_types_and_fields() {
     sessions(&mut recording);
     runs(&mut recording);
     watched(&mut recording);
+    on_hosts(&mut recording);
     let now = recording.records;
     assert_eq!(now.keys().cloned().collect::<BTreeSet<_>>(), types(), "not every type was recorded");
     let directory = data("golden").join(env!("CARGO_PKG_VERSION"));

@@ -311,7 +311,7 @@ impl Engine<'_> {
     pub(super) fn record_unstarted(&mut self, at: usize, why: &str) -> Result<()> {
         let of = self.tasks.all[at].of.clone();
         let (why, failure) = (why.to_owned(), None);
-        self.record_event(RunEvent::JobSkipped { of, why, withdrawn: true, failure }, false)
+        self.record_event(RunEvent::JobSkipped { of, why, failure, withdrawn: true }, false)
     }
 
     /// Makes a started job pending again, of which nothing was sent.
