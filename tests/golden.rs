@@ -34,6 +34,10 @@ const KEPT: usize = 24;
 /// A session of the recorded home.
 const SESSION: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
 
+/// A job that is started once, and the file with its claim.
+const ONCE: &str = r#"{"type":"job","run":"docs-7","id":"a","prompt":"hello"}"#;
+const CLAIMS: &str = "home/.local/state/codex-agent/claims/docs-7-19d9cc55440ad0ee.ndjson";
+
 /// The result of a recording: the records, and the files that consist of records.
 #[derive(Default)]
 struct Recording {
@@ -203,6 +207,12 @@ fn runs(all: &mut Recording) {
         name.starts_with("limit-") && !name.contains('.')
     });
     all.add_file("limit", &fake.0, &limit.unwrap());
+
+    let fake = Fake::newest();
+    fake.feed(&["run", "--jobs", "--once", "--json"], ONCE).succeeds();
+    let claims = fake.0.path(CLAIMS);
+    all.add_file("claims", &fake.0, &claims);
+    all.add_file("journal.once", &fake.0, &fake.runs()[0].join("journal.ndjson"));
 }
 
 /// The events of a session, from its first turn to its end.
@@ -446,6 +456,12 @@ fn old_records_and_files_are_read_by_the_tools() {
         let log = json(&fake.good(&["run", "log", &run, "--json"]));
         assert!(log.iter().any(|event| event["type"] == "job.completed"));
         assert_eq!(json(&fake.good(&["run", "list", "--json"]))[0]["state"], "finished");
+        let once = read("journal.once");
+        let run = json(&once)[1]["run"].as_str().unwrap().to_owned();
+        fake.0.write(&format!("{state}/runs/{run}/journal.ndjson"), &once);
+        fake.0.write(CLAIMS, read("claims"));
+        fake.feed(&["run", "--jobs", "--once", "--answers"], ONCE).succeeds().prints("echo: hello\n");
+        assert_eq!(fake.sent().len(), 0, "a job of an older release is known");
         let prompts = read("prompt.ndjson");
         let ran = fake.feed(&["queue", "add", "new", "-"], &prompts);
         ran.succeeds();

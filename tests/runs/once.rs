@@ -239,6 +239,48 @@ fn kill_at_random(round: u64) -> u64 {
     kills
 }
 
+/// The runner is killed at each of its writes, syncs and locks: between planning, claim, start, session and end.
+#[test]
+fn a_kill_at_each_step_sends_each_prompt_once() {
+    let fake = Fake::newest();
+    if fake.0.sh("strace -o /dev/null -e trace=none true").code != 0 {
+        eprintln!("SKIPPED: there is no strace that may look");
+        return;
+    }
+    let is_long = std::env::var_os("CODEX_AGENT_TEST_LONG").is_some();
+    let mut killed = 0;
+    for call in ["write", "pwrite64", "ftruncate", "fsync", "fdatasync", "flock", "mkdir"] {
+        let mut nth = 1;
+        while is_killed(call, nth) {
+            killed += 1;
+            nth += if is_long { 1 } else { 4 };
+        }
+    }
+    println!("{killed} kills");
+    assert!(killed > 8, "only {killed} kills");
+}
+
+/// Kills a runner at a system call, and gives its records again. False if the runner made fewer of these calls.
+fn is_killed(call: &str, nth: usize) -> bool {
+    let fake = Fake::newest();
+    let input = jobs(&["MS50 one", "two"]);
+    let path = fake.0.write("records", &input);
+    let mut command = fake.0.command("strace");
+    command.args(["-o", "/dev/null", "-e", &format!("trace={call}")]);
+    command.args(["-e", &format!("inject={call}:signal=KILL:when={nth}"), "codex-agent-run"]);
+    command.args(&ONCE[1..]).arg("-j1").current_dir(fake.0.path("work"));
+    command.stdin(fs::File::open(path).unwrap()).stdout(Stdio::null()).stderr(Stdio::null());
+    let is_killed = end(&mut command.spawn().unwrap()) != 0;
+    let (ran, events) = give(&fake, &input);
+    ran.case((call, nth)).succeeds();
+    let (mut completed, mut sent) = (ids(&events, "job.completed"), fake.prompts());
+    completed.sort();
+    sent.sort();
+    assert_eq!(completed, ["1", "2"], "killed at {call} {nth}: {ran}");
+    assert_eq!(sent, ["MS50 one", "two"], "killed at {call} {nth}: {ran}");
+    is_killed
+}
+
 /// What is not started when a command ends is left to a later command, here or on another machine: nothing of it is
 /// pending in the run.
 #[test]

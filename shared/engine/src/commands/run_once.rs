@@ -60,6 +60,8 @@ pub fn run_once(
         return Ok(Exit::Done);
     }
     let settings = jobs.settings(common)?;
+    // A run that owns a given job must not expire after it was found.
+    prune_expired();
     let planned = read(&mut |job| given.add(job))
         .and_then(|()| std::mem::take(&mut given.planned).announce(common, jobs, settings.max_concurrent))
         .and_then(|is_confirmed| if is_confirmed { given.claim().map(|()| true) } else { Ok(false) });
@@ -79,7 +81,6 @@ pub fn run_once(
         status("the input has no jobs; nothing was started");
         return Ok(Exit::Done);
     }
-    prune_expired();
     let mut shown = Show::new(options, count);
     let mut given = Carried { given, settings, ends: GivenEnds::default(), logs: Vec::new() };
     given.carry_out(&mut shown)?;

@@ -1,7 +1,7 @@
 //! Claims: which run owns a job that is known by the name of a run and an id, wherever its record comes from.
 //!
 //! ```text
-//! claims/docs-7-1f2e3d4c5b6a7988.ndjson   the claims of the jobs of run 'docs-7', one line each
+//! claims/docs-7-19d9cc55440ad0ee.ndjson   the claims of the jobs of run 'docs-7', one line each
 //! {"v":1,"run":"docs-7","job":"12","owner":"20261129T202110Z-once-docs-7-3f2a"}
 //! ```
 //!
