@@ -182,7 +182,7 @@ fn list_on_hosts(args: &Args, remote: Remote<'_>, shape: Shape) -> Result<Exit> 
     if shape.json && shape.fields.is_none() && !is_page {
         return remote.stream_sessions();
     }
-    remote.print_sessions(shape, Order::Sorted(selection.sort.unwrap_or_default()), &[])
+    remote.print_sessions(shape, Order::Sorted(selection.sort.unwrap_or_default()))
 }
 
 fn report_problems(args: &Args, index: &mut Index) -> Result<Exit> {

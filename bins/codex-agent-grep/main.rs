@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::flags::ListingHelp;
+use codex_agent_shared::cli::remote::{Operands, Style};
 use codex_agent_shared::cli::{Command, Completes, Takes, Tool, Value, filters, flags};
 use codex_agent_shared::error::{Error, Exit, Result};
 use codex_agent_shared::transcript::Role;
@@ -147,7 +148,8 @@ fn tool() -> Tool {
                 .flags("Filters", filters::filters())
                 .flags("Forms", form_flags())
                 .flags("Output options", flags::listing_output(&help()))
-                .flags("Sources", [flags::codex_home(), flags::no_database()]),
+                .flags("Sources", [flags::host(), flags::codex_home(), flags::no_database()])
+                .on_hosts(),
         )
         .exit_status(&[
             (0, "There is a match."),
@@ -175,7 +177,13 @@ fn main() -> ExitCode {
 
 fn run(mut args: Args) -> Result<Exit> {
     check_usage(&args)?;
+    let skip = usize::from(args.own.patterns.is_empty());
     let search = search_of(&mut args)?;
+    let operands =
+        Operands { skip, input: args.operands.iter().any(|operand| operand == "-"), ..Operands::default() };
+    if let Some(remote) = args.common.on_hosts("grep", operands)? {
+        return remote.print(Style::Address);
+    }
     sessions::search_all(&args, &search)
 }
 

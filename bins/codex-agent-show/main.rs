@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use codex_agent_shared::cli;
+use codex_agent_shared::cli::remote::{Operands, Style};
 use codex_agent_shared::cli::{Command, Completes, Takes, Tool, filters, flags};
 use codex_agent_shared::error::{Error, Exit, Result};
 use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::reference::reads_stdin;
 use codex_agent_shared::terminal::page;
 
 mod around;
@@ -130,7 +132,8 @@ fn tool() -> Tool {
                 .flags("Turns and items", choosing())
                 .flags("Views", views())
                 .flags("Forms", forms())
-                .flags("Sources", [flags::codex_home(), flags::no_database()]),
+                .flags("Sources", [flags::host(), flags::codex_home(), flags::no_database()])
+                .on_hosts(),
         )
         .exit_status(&[
             (0, "The transcripts were printed."),
@@ -159,6 +162,12 @@ fn main() -> ExitCode {
 
 fn run(mut args: Args) -> Result<Exit> {
     check_usage(&args)?;
+    let names_none = args.own.around.is_none() && !args.common.selection.is_given();
+    let input = names_none && reads_stdin(&args.operands).unwrap_or(false);
+    let operands = Operands { input, flag: Some("around"), ..Operands::default() };
+    if let Some(remote) = args.common.on_hosts("show", operands)? {
+        return remote.print(if args.own.oneline { Style::Address } else { Style::Text });
+    }
     if args.own.around.is_none()
         && let Some(exit) = args.pick_if_missing(false)?
     {

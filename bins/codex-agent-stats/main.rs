@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::flags::ListingHelp;
+use codex_agent_shared::cli::remote::Operands;
 use codex_agent_shared::cli::{Command, Completes, Takes, Tool, Value, filters, flags};
 use codex_agent_shared::codex::files::Files;
 use codex_agent_shared::codex::index::Index;
@@ -19,6 +20,7 @@ use codex_agent_shared::transcript::order::{Found, in_order};
 use codex_agent_shared::transcript::stats::{By, Place, Stats};
 use codex_agent_shared::transcript::{Options, Reader, Record};
 
+mod hosts;
 mod rows;
 
 /// The arguments of this tool alone.
@@ -94,7 +96,8 @@ fn tool() -> Tool {
                 .flags("Options", stats_flags())
                 .flags("Filters", filters::filters())
                 .flags("Output options", flags::listing_output(&help()))
-                .flags("Sources", [flags::codex_home(), flags::no_database()]),
+                .flags("Sources", [flags::host(), flags::codex_home(), flags::no_database()])
+                .on_hosts(),
         )
         .exit_status(&[
             (0, "The sums were printed; the status is also 0 if there is nothing to count."),
@@ -122,6 +125,13 @@ fn run(mut args: Args) -> Result<Exit> {
     let shape = args.common.shape_of(&["stats"], &[])?;
     if args.own.by.is_empty() {
         args.own.by.push(By::Day);
+    }
+    let input = args.operands.iter().any(|operand| operand == "-");
+    if let Some(remote) = args.common.on_hosts("stats", Operands { input, ..Operands::default() })? {
+        return hosts::print(&args, remote, shape);
+    }
+    if args.own.by.contains(&By::Host) {
+        return Err(Error::usage("--by host needs --host"));
     }
     let mut index = args.common.index()?;
     // Times choose answers.

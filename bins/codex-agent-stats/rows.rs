@@ -93,7 +93,8 @@ pub(super) fn print(stats: &Stats, shape: Shape) -> Result<()> {
         .column("", Look::Running)
         .optional(1, BAR);
     let mut rows: Vec<_> = stats.sums.iter().collect();
-    let is_time = matches!(stats.by.first(), Some(By::Day | By::Week | By::Month));
+    let first = stats.by.iter().find(|by| **by != By::Host);
+    let is_time = matches!(first, Some(By::Day | By::Week | By::Month));
     if !is_time {
         rows.sort_by_key(|(_, sums)| std::cmp::Reverse(total(sums)));
     }

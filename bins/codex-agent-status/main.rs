@@ -8,6 +8,7 @@ use codex_agent_engine::queue::{Queue, Queues, RunnerState, Status};
 use codex_agent_engine::run::usage_limit::{ActiveLimit, LimitGate};
 use codex_agent_engine::{Counts, RunDir};
 use codex_agent_shared::cli;
+use codex_agent_shared::cli::remote::{Operands, Style};
 use codex_agent_shared::cli::{Command, Tool, flags};
 use codex_agent_shared::codex::limits::{SeenLimit, seen_limits};
 use codex_agent_shared::error::{Error, Exit, Result, note, warn_of};
@@ -26,7 +27,8 @@ fn tool() -> Tool {
         ])
         .command(
             Command::new(run)
-                .flags("Options", [flags::json("print run, queue, limit and limit.seen records, one per line"), flags::color()]),
+                .flags("Options", [flags::json("print run, queue, limit and limit.seen records, one per line"), flags::color(), flags::host()])
+                .on_hosts(),
         )
         .exit_status(&[(0, "Done; the status is also 0 if nothing is running or pending."), (2, "Bad usage, or an error with a file.")])
         .environment(&[
@@ -74,6 +76,9 @@ enum Item {
 }
 
 fn run(args: Args) -> Result<Exit> {
+    if let Some(remote) = args.common.on_hosts("status", Operands::default())? {
+        return remote.print(Style::Column);
+    }
     let mut exit = Exit::Done;
     let mut output = Output::stdout();
     let now = Timestamp::now();

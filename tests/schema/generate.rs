@@ -25,6 +25,12 @@ use codex_agent_shared::transcript::{Item, SessionEvent, Turn};
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
+/// The types of the records that a tool also prints for other machines.
+const ON_HOSTS: [&str; 7] = ["item", "turn", "match", "run", "queue", "limit", "limit.seen"];
+
+const HOST: &str =
+    "The host of the record, as the user calls it; a dot for this machine. Absent unless hosts were asked.";
+
 /// A type of records and its schema.
 type Typed = (String, Value);
 
@@ -184,6 +190,9 @@ fn bundle(id: &str, what: &str, about: &str, all: Vec<Typed>) -> String {
     let mut shapes: Vec<(String, Vec<Value>)> = Vec::new();
     for (name, mut schema) in all {
         tidy(&mut schema, what == "written");
+        if what == "written" && ON_HOSTS.contains(&name.as_str()) && schema["properties"]["host"].is_null() {
+            schema["properties"]["host"] = json!({"type": "string", "description": HOST});
+        }
         schema["properties"]["type"] = json!({"type": "string", "const": name});
         match shapes.iter_mut().find(|(other, _)| *other == name) {
             Some((_, shapes)) => shapes.push(schema),

@@ -135,11 +135,6 @@ impl CommonOptions {
         })
     }
 
-    /// Whether output is coloured, for a form of it that has colours at all.
-    pub(super) fn has_color(&self, has_form: bool) -> bool {
-        has_form && self.color.is_on()
-    }
-
     fn checked_shape(&self, check: impl Fn(&str) -> Result<()>) -> Result<Shape> {
         let flag = if self.json_fields { "--json" } else { "--fields" };
         let names = self.fields.iter().flatten().map(|name| (name.as_str(), flag));

@@ -8,7 +8,7 @@ mod answers;
 mod records;
 mod stdin;
 
-pub use answers::{Found, Order, Style};
+pub use answers::{Found, FoundSessions, Order, Style, print_found};
 pub use records::with_host;
 
 use std::env;
@@ -28,6 +28,10 @@ pub struct Operands {
     pub skip: usize,
     /// Whether references, or records, come from standard input.
     pub input: bool,
+    /// Whether all operands are words, which every host gets.
+    pub are_words: bool,
+    /// A flag whose value is a reference.
+    pub flag: Option<&'static str>,
 }
 
 /// The part of one host.
@@ -42,6 +46,8 @@ pub struct Remote<'c> {
     common: &'c CommonOptions,
     tool: &'static str,
     targets: Vec<Target>,
+    /// The arguments as they were typed.
+    typed: Vec<Typed>,
     /// The operands before the references.
     first: Vec<String>,
     operands: Operands,
@@ -66,9 +72,14 @@ impl CommonOptions {
         let all = self.typed.iter().filter(|typed| typed.flag.is_none());
         let all = all.map(|typed| text(typed.value.as_deref().unwrap_or_default()));
         let mut first: Vec<String> = all.collect::<Result<_>>()?;
-        let references = first.split_off(operands.skip.min(first.len()));
-        let mut remote =
-            Remote { common: self, tool, targets: Vec::new(), first, operands, has_skipped: false };
+        if operands.are_words {
+            first.retain(|word| word != "-" || !operands.input);
+        }
+        let skip = if operands.are_words { first.len() } else { operands.skip.min(first.len()) };
+        let references = first.split_off(skip);
+        let (typed, named) = self.with_flag_split(operands.flag, named)?;
+        let targets = Vec::new();
+        let mut remote = Remote { common: self, tool, targets, typed, first, operands, has_skipped: false };
         let has_references = operands.input || !references.is_empty();
         let mut is_remote = !named.is_empty();
         let mut split = Vec::new();
@@ -111,6 +122,22 @@ impl CommonOptions {
         Ok(Some(remote))
     }
 
+    /// The typed arguments, in which the value of a flag that is a reference has no host, and the hosts that are asked:
+    /// if it had one, that one.
+    fn with_flag_split(&self, flag: Option<&str>, named: Vec<Host>) -> Result<(Vec<Typed>, Vec<Host>)> {
+        let mut all = self.typed.clone();
+        let of_flag = all.iter_mut().rev().find(|typed| typed.flag.is_some() && typed.flag == flag);
+        let Some(typed) = of_flag else { return Ok((all, named)) };
+        let reference = text(typed.value.as_deref().unwrap_or_default())?;
+        Ok(match split_reference(&reference, &named)? {
+            Some((host, rest)) => {
+                typed.value = Some(rest.into());
+                (all, vec![host])
+            }
+            None => (all, named),
+        })
+    }
+
     /// Whether a flag was typed.
     fn has_typed(&self, flag: &str) -> bool {
         self.typed.iter().any(|typed| typed.flag == Some(flag))
@@ -146,7 +173,7 @@ impl Remote<'_> {
         for target in std::mem::take(&mut self.targets) {
             let host = target.host;
             let mut arguments = Vec::new();
-            for Typed { flag, is_directory, value } in &self.common.typed {
+            for Typed { flag, is_directory, value } in &self.typed {
                 let Some(flag) = flag.filter(|flag| *flag != "host" && !except.contains(flag)) else {
                     continue;
                 };

@@ -57,6 +57,8 @@ pub struct Gather {
     pub end: u8,
     /// The time that a host may be silent after it has answered.
     pub silence: Duration,
+    /// Whether a last line without its end is complete.
+    pub keeps_rest: bool,
 }
 
 /// The part of the talk that the thread of a host writes.
@@ -113,6 +115,7 @@ impl Gather {
                 && !one.is_over
                 && !self.drain(ready.unwrap_or_default(), one, take)?
             {
+                exits.push(Exit::Done);
                 return Ok(exit_of(&exits));
             }
             for (at, one) in all.iter_mut().enumerate() {
@@ -150,12 +153,19 @@ impl Gather {
             });
         }
         if let Some(stdout) = piped.stdout() {
-            let (shared, wake, end) = (Arc::clone(&shared), wake.clone(), self.end);
+            let (shared, wake) = (Arc::clone(&shared), wake.clone());
+            let (end, keeps_rest) = (self.end, self.keeps_rest);
             std::thread::spawn(move || {
-                read(stdout, end, &blocks, &shared, || {
+                let rest = read(stdout, end, &blocks, &shared, || {
                     // The other side may want no more.
                     let _ = wake.send(at);
                 });
+                if !rest.is_empty() {
+                    match keeps_rest {
+                        true => drop(blocks.send(rest)),
+                        false => lock(&shared).talk.is_torn = true,
+                    }
+                }
                 drop(blocks);
                 let _ = wake.send(at);
             });
@@ -233,10 +243,7 @@ fn with_hint(error: &crate::error::Error) -> String {
 
 /// The exit status of several tools.
 fn exit_of(exits: &[Exit]) -> Exit {
-    [Exit::Trouble, Exit::Done].into_iter().find(|exit| exits.contains(exit)).unwrap_or(match exits {
-        [] => Exit::Done,
-        _ => Exit::Negative,
-    })
+    [Exit::Trouble, Exit::Done].into_iter().find(|exit| exits.contains(exit)).unwrap_or(Exit::Negative)
 }
 
 /// The lines of a block, without their ends.
@@ -245,14 +252,14 @@ fn lines_of(block: &[u8], end: u8) -> impl Iterator<Item = &[u8]> {
     block.split(move |byte| *byte == end)
 }
 
-/// Reads the answer and the output of a host: blocks of whole lines.
+/// Reads the answer and the output of a host: blocks of whole lines. Returns the rest without an end of line.
 fn read(
     mut stdout: ChildStdout,
     end: u8,
     blocks: &SyncSender<Vec<u8>>,
     shared: &Mutex<Shared>,
     wake: impl Fn(),
-) {
+) -> Vec<u8> {
     let mut chunk = vec![0; 64 << 10];
     let mut rest: Vec<u8> = Vec::new();
     let (mut greeting, mut has_answered) = (0, false);
@@ -272,7 +279,7 @@ fn read(
                     (shared.talk.protocol, shared.talk.version) = (Some(hello.protocol), hello.version);
                     has_answered = true;
                     if hello.protocol != PROTOCOL {
-                        return;
+                        return Vec::new();
                     }
                 }
                 from += at + 1;
@@ -283,18 +290,16 @@ fn read(
         if (!has_answered && greeting + rest.len() > GREETING) || rest.len() > LONGEST_LINE {
             lock(shared).talk.is_babble = !has_answered;
             lock(shared).talk.is_torn = has_answered;
-            return;
+            return Vec::new();
         }
         if let Some(at) = memchr::memrchr(end, &rest).filter(|_| has_answered) {
             let after = rest.split_off(at + 1);
             if !send(std::mem::replace(&mut rest, after), blocks, shared, &wake) {
-                return;
+                return Vec::new();
             }
         }
     }
-    if has_answered && !rest.is_empty() {
-        lock(shared).talk.is_torn = true;
-    }
+    if has_answered { rest } else { Vec::new() }
 }
 
 /// Passes a block on, and waits until there is room for it.

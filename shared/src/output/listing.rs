@@ -86,10 +86,11 @@ impl Listing {
         let record = serde_json::to_value(record).map_err(Error::of_output)?;
         let value = |name: &str| match more.iter().find(|(other, _)| *other == name) {
             Some((_, text)) => Value::String((*text).to_owned()),
-            None if name == "host" => {
-                serving().map(|request| request.host.clone().into()).unwrap_or_default()
-            }
-            None => lookup(&record, name).cloned().unwrap_or_default(),
+            None => match (lookup(&record, name), serving()) {
+                (Some(value), _) => value.clone(),
+                (None, Some(request)) if name == "host" => request.host.clone().into(),
+                (None, _) => Value::Null,
+            },
         };
         if let Some(template) = &shape.template {
             let text = template.fill(shape.nul, |name| text_of(&value(name)));

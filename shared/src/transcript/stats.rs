@@ -19,6 +19,7 @@ pub enum By {
     Model,
     Session,
     Group,
+    Host,
 }
 
 impl Choice for By {
@@ -30,6 +31,7 @@ impl Choice for By {
         (By::Model, "model", "the model of each answer"),
         (By::Session, "session", "the id of the session"),
         (By::Group, "group", "each group that has the session"),
+        (By::Host, "host", "the host, with --host"),
     ];
 }
 
@@ -119,6 +121,7 @@ impl Stats {
             By::Model => model.map(str::to_owned),
             By::Session => place.session.map(str::to_owned),
             By::Group => place.group.map(str::to_owned),
+            By::Host => None,
         };
         self.by.iter().map(value).collect()
     }
@@ -173,6 +176,9 @@ impl Stats {
 pub struct StatsRecord<'r> {
     #[serde(rename = "type")]
     kind: &'static str,
+    /// The host, as the user calls it; a dot for this machine. Absent unless hosts were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<&'r str>,
     /// The local day, as in 2026-11-22; null if the sums are not by day, or if the time is unknown.
     pub day: Option<&'r str>,
     /// The week, as in 2026-W47; null if the sums are not by week, or if the time is unknown.
@@ -208,6 +214,7 @@ impl<'r> StatsRecord<'r> {
         };
         StatsRecord {
             kind: "stats",
+            host: value(By::Host),
             day: value(By::Day),
             week: value(By::Week),
             month: value(By::Month),

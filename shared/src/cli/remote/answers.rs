@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{Remote, with_host};
 use crate::error::{Exit, Result, warn};
+use crate::host::HERE;
 use crate::host::gather::{Gather, Merge};
 use crate::ndjson::Output;
 use crate::output::{Sessions, Shape};
@@ -35,6 +36,17 @@ pub enum Style {
     Text,
 }
 
+impl Style {
+    /// The text before a row of a host.
+    fn before(self, host: &str) -> String {
+        match self {
+            Style::Address if host != HERE => format!("{host}:"),
+            Style::Column => format!("{host}\t"),
+            _ => String::new(),
+        }
+    }
+}
+
 /// The order of sessions of several hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -42,6 +54,8 @@ pub enum Order {
     Sorted(Sort),
     /// As each host has found them: the best of each host first.
     Ranked,
+    /// As each host has listed them, one host after the other.
+    Listed,
 }
 
 /// A session of a host.
@@ -55,12 +69,17 @@ pub struct Found {
 }
 
 /// The sessions of hosts, in order, and the exit status.
-type FoundSessions = (Vec<Found>, Exit);
+pub type FoundSessions = (Vec<Found>, Exit);
 
 impl Remote<'_> {
     fn gather(&self, merge: Merge, silence: Duration) -> Gather {
         let end = if self.common.nul { b'\0' } else { b'\n' };
-        Gather { tool: self.tool, merge, end, silence }
+        Gather { tool: self.tool, merge, end, silence, keeps_rest: false }
+    }
+
+    /// Whether there is a host to ask. All of standard input may have been skipped.
+    pub fn is_empty(&self) -> bool {
+        self.targets.is_empty()
     }
 
     fn host_names(&self) -> Vec<String> {
@@ -129,7 +148,9 @@ impl Remote<'_> {
         let exit =
             Gather { end: b'\n', ..self.gather(Merge::Lines, LISTING) }.run(asks, &mut |at, line| {
                 match read(line, &names[at]) {
-                    Some((session, record)) => {
+                    // A record of another type.
+                    Some(None) => {}
+                    Some(Some((session, record))) => {
                         found.push(Found { session, record, place: (places[at], at) });
                         places[at] += 1;
                     }
@@ -139,6 +160,9 @@ impl Remote<'_> {
             })?;
         // The order of hosts decides between sessions that were copied from one to another.
         found.sort_by_key(|found| found.place);
+        if order == Order::Listed {
+            found.sort_by_key(|found| found.place.1);
+        }
         if let Order::Sorted(sort) = order {
             found.sort_by(|a, b| sort.compare(&a.session, &b.session).then(a.place.1.cmp(&b.place.1)));
         }
@@ -148,19 +172,31 @@ impl Remote<'_> {
     }
 
     /// Prints the sessions of all hosts.
-    pub fn print_sessions(self, shape: Shape, order: Order, words: &[String]) -> Result<Exit> {
+    pub fn print_sessions(self, shape: Shape, order: Order) -> Result<Exit> {
         let (found, exit) = self.sessions(&shape, order)?;
-        let is_plain_json = shape.json && shape.fields.is_none();
-        let mut sessions = Sessions::new(shape).with_hosts();
-        sessions.highlight(words);
-        for Found { session, record, .. } in &found {
-            match is_plain_json {
-                true => sessions.record(&record.text)?,
-                false => sessions.write_with(session, Some(&record.text))?,
-            }
-        }
-        sessions.finish()?;
+        print_found(&found, shape, &[])?;
         Ok(exit)
+    }
+
+    /// Passes on each record of the hosts, with its host. The hosts get the typed flags except for some, and others.
+    pub fn records(
+        mut self,
+        except: &[&str],
+        more: &[String],
+        take: &mut dyn FnMut(&str, serde_json::Value),
+    ) -> Result<Exit> {
+        let names = self.host_names();
+        let asks = self.asks(except, more, None)?;
+        let mut skipped = Skipped::default();
+        let gather = Gather { end: b'\n', ..self.gather(Merge::Lines, READING) };
+        let exit = gather.run(asks, &mut |at, line| {
+            match serde_json::from_slice(line) {
+                Ok(record @ serde_json::Value::Object(_)) => take(&names[at], record),
+                _ => skipped.add(&names[at], line),
+            }
+            Ok(true)
+        })?;
+        Ok(skipped.exit(self.exit(exit)))
     }
 
     /// Prints the output of all hosts as the tool prints it there.
@@ -169,12 +205,10 @@ impl Remote<'_> {
         let names = self.host_names();
         let shows_table =
             (is_terminal() || common.table) && !common.json && !common.nul && common.template.is_none();
-        let is_shown = is_terminal() && !common.json;
         let is_row = !common.json && !shows_table && common.template.is_none() && common.fields.is_none();
-        let mut more = Vec::new();
-        if self.common.has_color(is_shown || shows_table) {
-            more.push("--color=always".to_owned());
-        }
+        // The host does not know this terminal.
+        let color = if self.common.color.is_on() { "--color=always" } else { "--color=never" };
+        let more = if shows_table { vec![color.to_owned()] } else { Vec::new() };
         let asks = self.asks(&["color", "no-pager"], &more, shows_table.then(columns))?;
         if is_terminal() && !common.no_pager {
             page();
@@ -184,8 +218,12 @@ impl Remote<'_> {
         let mut left = common.limit.unwrap_or(usize::MAX);
         let mut last = None;
         let end: &[u8] = if common.nul { b"\0" } else { b"\n" };
-        let merge = if shows_table || style == Style::Text { Merge::Hosts } else { Merge::Lines };
-        let exit = self.gather(merge, READING).run(asks, &mut |at, line| {
+        let keeps_hosts = shows_table || style == Style::Text || self.tool == "show";
+        let merge = if keeps_hosts { Merge::Hosts } else { Merge::Lines };
+        let silence = if self.tool == "status" { LISTING } else { READING };
+        let gather =
+            Gather { keeps_rest: style == Style::Text && !common.json, ..self.gather(merge, silence) };
+        let exit = gather.run(asks, &mut |at, line| {
             if common.json {
                 let Some(record) = with_host(line, &names[at]) else {
                     skipped.add(&names[at], line);
@@ -198,11 +236,7 @@ impl Remote<'_> {
                 }
                 let text = String::from_utf8_lossy(line);
                 let text = if is_terminal() { harmless_with_colors(&text) } else { text };
-                let before = match style {
-                    Style::Address if is_row => format!("{}:", names[at]),
-                    Style::Column if is_row => format!("{}\t", names[at]),
-                    _ => String::new(),
-                };
+                let before = if is_row { style.before(&names[at]) } else { String::new() };
                 output.text(format!("{before}{text}").as_bytes(), end)?;
             }
             if merge == Merge::Lines {
@@ -216,12 +250,29 @@ impl Remote<'_> {
     }
 }
 
-/// Reads the session record of a host.
-fn read(line: &[u8], host: &str) -> Option<(Session<'static>, RawRecord)> {
+/// Prints sessions of hosts, in which these words, in lower case, are marked.
+pub fn print_found(found: &[Found], shape: Shape, words: &[String]) -> Result<()> {
+    let is_plain_json = shape.json && shape.fields.is_none();
+    let mut sessions = Sessions::new(shape).with_hosts();
+    sessions.highlight(words);
+    for Found { session, record, .. } in found {
+        match is_plain_json {
+            true => sessions.record(&record.text)?,
+            false => sessions.write_with(session, Some(&record.text))?,
+        }
+    }
+    sessions.finish()
+}
+
+/// Reads the session record of a host; `None` inside for a record of another type, and outside for no record.
+fn read(line: &[u8], host: &str) -> Option<Option<(Session<'static>, RawRecord)>> {
     let line = with_host(line, host)?.into_owned();
-    let session: Session<'_> = serde_json::from_str(&line).ok()?;
-    let record = RawRecord::new(RawValue::from_string(line.clone()).ok()?).ok()?;
-    (record.kind.as_deref() == Some("session")).then(|| (session.into_owned(), record))
+    let record = RawRecord::new(RawValue::from_string(line).ok()?).ok()?;
+    if record.kind.as_deref() != Some("session") {
+        return Some(None);
+    }
+    let session: Session<'_> = serde_json::from_str(record.text.get()).ok()?;
+    Some(Some((session.into_owned(), record)))
 }
 
 /// The lines of hosts that are no records.

@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
+use codex_agent_shared::cli::remote::Operands;
 use codex_agent_shared::cli::{self, Command, Completes, Takes, Tool, Value, filters, flags};
 use codex_agent_shared::codex::files::Files;
 use codex_agent_shared::codex::index::Index;
@@ -16,6 +17,8 @@ use codex_agent_shared::reference::{self, Input, Inputs};
 use codex_agent_shared::text::lowered;
 use codex_agent_shared::transcript::order::{Found, in_order};
 use codex_agent_shared::transcript::search::{Case, Pattern, Place, Search, Syntax};
+
+mod hosts;
 
 /// The arguments of this tool alone.
 #[derive(Default)]
@@ -80,7 +83,8 @@ fn tool() -> Tool {
                 .flags("Filters", filters::filters())
                 .flags("Order", filters::order())
                 .flags("Output options", flags::session_output().into_iter().chain([filters::count(), flags::color()]))
-                .flags("Sources", [flags::codex_home(), flags::no_files(), flags::no_database()]),
+                .flags("Sources", [flags::host(), flags::codex_home(), flags::no_files(), flags::no_database()])
+                .on_hosts(),
         )
         .exit_status(&[
             (0, "At least one session was found."),
@@ -138,6 +142,11 @@ fn run(args: Args) -> Result<Exit> {
     // Only records of standard input can have fields of other tools.
     let shape = if reads { args.common.shape_with_foreign() } else { args.common.shape() }?;
     let operands: Vec<&str> = args.operands.iter().map(String::as_str).filter(|text| *text != "-").collect();
+    // With standard input every operand is a word.
+    let on_hosts = Operands { input: reads, are_words: reads || args.own.words, ..Operands::default() };
+    if let Some(remote) = args.common.on_hosts("find", on_hosts)? {
+        return hosts::find(&args, remote, shape, reads, &operands);
+    }
     let mut index = args.common.index()?;
     let mut filter = selection.filter(&mut index)?;
     filter.words = operands.iter().map(|word| lowered(word).into_owned()).collect();
