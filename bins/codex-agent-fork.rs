@@ -8,7 +8,7 @@ use codex_agent_engine::codex::server::find_codex;
 use codex_agent_engine::codex::version::Versions;
 use codex_agent_engine::commands::flags as jobs;
 use codex_agent_engine::commands::manage;
-use codex_agent_engine::commands::send::{Target, send_prompt};
+use codex_agent_engine::commands::send::{Target, find_targets, send_prompt, send_to_forks};
 use codex_agent_engine::commands::start::{Planned, must_ask};
 use codex_agent_engine::record::job::check_prompt;
 use codex_agent_shared::cli;
@@ -105,7 +105,9 @@ fn tool() -> Tool {
                 .flags("Prompt options", jobs::with_prompt(prompt_flags()))
                 .flags(
                     jobs::RUN_OPTIONS,
-                    jobs::with_prompt(jobs::codex_options().into_iter().chain(jobs::concurrent_run_options()))
+                    jobs::with_prompt(
+                        jobs::codex_options().into_iter().chain([jobs::on()]).chain(jobs::concurrent_run_options()),
+                    )
                         .chain([flags::codex()]),
                 )
                 .flags("Other", other_flags()),
@@ -162,6 +164,18 @@ fn run(mut args: Args) -> Result<Exit> {
         && let Some(exit) = args.pick_if_missing(false)?
     {
         return Ok(exit);
+    }
+    if args.jobs.has_prompt()
+        && !args.common.selection.is_given()
+        && args.own.at.is_none()
+        && let Some(targets) = find_targets(&args.operands, &args.jobs)?
+    {
+        return fork_on_hosts(&args, &targets);
+    }
+    if args.jobs.on.is_some() {
+        return Err(Error::usage(
+            "--on cannot be combined with --find, --at and the options of their sections",
+        ));
     }
     let mut index = args.common.index()?;
     let (parents, cut) = match &args.own.at {
@@ -249,6 +263,23 @@ fn run(mut args: Args) -> Result<Exit> {
     args.jobs.new = true;
     let sent = send_prompt("fork", &name, &Target::here(&made), &args.common, &args.jobs)?;
     Ok(if sent == Exit::Done { exit } else { sent })
+}
+
+/// Sends the prompt to forks of sessions of hosts, which `codex exec fork` creates there.
+fn fork_on_hosts(args: &Args, targets: &[Target]) -> Result<Exit> {
+    let own = &args.own;
+    let is_given =
+        [(own.nth.is_some(), "--nth-message"), (own.name.is_some(), "--name"), (own.cwd.is_some(), "--cwd")];
+    if let Some((_, flag)) = is_given.into_iter().find(|(is_given, _)| *is_given) {
+        return Err(Error::usage(format!("{flag} cannot be combined with sessions of hosts"))
+            .hint("a host forks whole sessions, in their directories"));
+    }
+    let count = own.count.unwrap_or(1);
+    let name = match targets {
+        [one] if count == 1 => one.id.short(),
+        _ => format!("{}-forks", targets.len() * count),
+    };
+    send_to_forks(&name, targets, &args.common, &args.jobs, count)
 }
 
 /// Codex's id of a turn that is named by its number or by this id.

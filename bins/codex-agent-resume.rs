@@ -11,7 +11,7 @@ use codex_agent_engine::codex::version::query_version;
 use codex_agent_engine::codex::worktree::is_in_worktree;
 use codex_agent_engine::commands::flags as jobs;
 use codex_agent_engine::commands::manage;
-use codex_agent_engine::commands::send::{Target, dedup_ids, send_prompt};
+use codex_agent_engine::commands::send::{Target, dedup_ids, find_targets, send_prompt};
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli;
 use codex_agent_shared::cli::{Command, Completes, Tool, filters, flags};
@@ -93,7 +93,10 @@ fn tool() -> Tool {
                 .flags(filters::SELECTION, filters::selecting())
                 .flags("TUI options", tui_flags())
                 .flags("Prompt options", jobs::with_prompt(prompt_flags()))
-                .flags(jobs::RUN_OPTIONS, jobs::with_prompt(jobs::concurrent_run_options()).chain([flags::codex()]))
+                .flags(
+                    jobs::RUN_OPTIONS,
+                    jobs::with_prompt([jobs::on()].into_iter().chain(jobs::concurrent_run_options())).chain([flags::codex()]),
+                )
                 .flags("Other", other_flags()),
         )
         .exit_status(&[
@@ -189,15 +192,26 @@ fn send_to_all(mut args: Args) -> Result<Exit> {
     }
     if !args.common.selection.is_given() {
         args.jobs.check_single_stdin(&args.operands)?;
+        if let Some(targets) = find_targets(&args.operands, &args.jobs)? {
+            return send_prompt("resume", &name_targets(&targets), &targets, &args.common, &args.jobs);
+        }
+    } else if args.jobs.on.is_some() {
+        return Err(Error::usage("--find and the options of its section cannot be combined with --on").hint(
+            "'codex-agent find --host HOST --json WORDS | codex-agent resume --prompt TEXT -' does that",
+        ));
     }
     let mut index = args.common.index()?;
     let sessions = args.common.sessions(&mut index, &args.operands, "nothing was started")?;
-    let ids = dedup_ids(sessions.iter().filter_map(|session| session.id));
-    let name = match &ids[..] {
-        [one] => one.short(),
-        _ => format!("{}-sessions", ids.len()),
-    };
-    send_prompt("resume", &name, &Target::here(&ids), &args.common, &args.jobs)
+    let targets = Target::here(&dedup_ids(sessions.iter().filter_map(|session| session.id)));
+    send_prompt("resume", &name_targets(&targets), &targets, &args.common, &args.jobs)
+}
+
+/// The name of a run.
+fn name_targets(targets: &[Target]) -> String {
+    match targets {
+        [one] => one.id.short(),
+        _ => format!("{}-sessions", targets.len()),
+    }
 }
 
 /// The first reference on standard input. The rest is not read.

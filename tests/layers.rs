@@ -88,7 +88,7 @@ const CRATES: [Crate; 3] = [
             &["commands/expiry", "commands/flags", "commands/pending", "commands/run_record"],
             &["commands/slips", "commands/start", "commands/on_end"],
             &["commands/prompts", "commands/run_jobs", "commands/run_queue", "commands/unnamed"],
-            &["commands/retry"],
+            &["commands/retry", "commands/targets"],
             &["commands/manage", "commands/send", "commands/worker"],
             &["commands/watch"],
             &["commands/run_once"],

@@ -2,7 +2,9 @@
 
 pub mod homes;
 pub mod parallel;
+pub mod real;
 pub mod run;
+pub mod sessions;
 pub mod slurm;
 
 use std::time::Instant;

@@ -17,6 +17,7 @@
 //! | 2 | [`run_queue`] | running a queue |
 //! | 3 | [`retry`] | doing the failed jobs of a run again |
 //! | 4 | [`manage`] | continuing and stopping runs |
+//! | 3 | [`targets`] | sessions of hosts that get a prompt |
 //! | 4 | [`send`] | a prompt for many sessions |
 //! | 4 | [`worker`] | carrying out jobs of a run of another machine |
 //! | 5 | [`watch`] | following runs and sessions |
@@ -36,6 +37,7 @@ pub mod run_record;
 pub mod send;
 pub mod slips;
 pub mod start;
+pub mod targets;
 pub mod unnamed;
 pub mod watch;
 pub mod worker;

@@ -144,6 +144,12 @@ impl CommonOptions {
     }
 }
 
+/// Whether the first line of standard input names a host. Nothing is taken from the input.
+#[doc(hidden)]
+pub fn stdin_names_host() -> bool {
+    stdin::names_host()
+}
+
 fn text(word: &std::ffi::OsStr) -> Result<String> {
     word.to_str().map(str::to_owned).ok_or_else(|| {
         Error::usage(format!("cannot send '{}' to a host: it is not UTF-8", word.to_string_lossy()))

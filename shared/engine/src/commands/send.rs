@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use crate::commands::flags::Jobs;
 use crate::commands::run_jobs::run_jobs;
+pub use crate::commands::targets::{Target, find_targets};
 use crate::disk::progress::{JobState, RunProgress, State};
 use crate::disk::run_dir::{RunDir, lock_planning};
 use crate::record::job::Job;
@@ -19,22 +20,6 @@ use codex_agent_shared::record::Id;
 pub fn dedup_ids(sessions: impl IntoIterator<Item = Id>) -> Vec<Id> {
     let mut seen = HashSet::new();
     sessions.into_iter().filter(|id| seen.insert(*id)).collect()
-}
-
-/// A session that gets a prompt, and the host that has it; `None` for a session of this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// The session.
-    pub id: Id,
-    /// The host.
-    pub host: Option<String>,
-}
-
-impl Target {
-    /// Sessions of this machine.
-    pub fn here(sessions: &[Id]) -> Vec<Target> {
-        sessions.iter().map(|id| Target { id: *id, host: None }).collect()
-    }
 }
 
 /// Gives sessions without a host the only host of `--on`. With several hosts it is unknown which one has a session.
@@ -65,6 +50,28 @@ pub fn send_prompt(
     common: &CommonOptions,
     jobs: &Jobs,
 ) -> Result<Exit> {
+    send(kind, name, targets, common, jobs, &|base, id| vec![base.resuming(id)])
+}
+
+/// Sends the prompt to so many forks of each session, which the hosts that have the sessions create.
+pub fn send_to_forks(
+    name: &str,
+    targets: &[Target],
+    common: &CommonOptions,
+    jobs: &Jobs,
+    count: usize,
+) -> Result<Exit> {
+    send("fork", name, targets, common, jobs, &|base, id| vec![base.resuming(id).in_fork(); count])
+}
+
+fn send(
+    kind: &str,
+    name: &str,
+    targets: &[Target],
+    common: &CommonOptions,
+    jobs: &Jobs,
+    plan_jobs: &dyn Fn(&Job, Id) -> Vec<Job>,
+) -> Result<Exit> {
     let targets = place(targets, jobs)?;
     let home = common.codex_home_of_jobs()?;
     let mut base = Job::new(jobs.single_prompt()?);
@@ -85,9 +92,10 @@ pub fn send_prompt(
     let plan = Plan::new(kind, name, home);
     run_jobs(plan, common, jobs, &guard, |_, add| {
         targets.iter().try_for_each(|target| {
-            let mut job = base.resuming(target.id);
-            job.host.clone_from(&target.host);
-            add(job)
+            plan_jobs(&base, target.id).into_iter().try_for_each(|mut job| {
+                job.host.clone_from(&target.host);
+                add(job)
+            })
         })
     })
 }
@@ -114,8 +122,9 @@ fn refuse_unfinished(kind: &str, name: &str, targets: &[Target], base: &Job) -> 
             matches!(task.state, State::Pending | State::Running | State::Failed { again: true, .. })
         };
         let mut left = tasks.all.iter().filter(is_left);
-        let concerns =
-            |task: &JobState| task.asked.is_some_and(|session| sessions.contains(&(session, task.host())));
+        let concerns = |task: &JobState| {
+            task.session_needed().is_some_and(|session| sessions.contains(&(session, task.host())))
+        };
         // A group may have been renamed since.
         let is_same = match kind {
             "group" => tasks.name == name || left.any(|task| concerns(task) && task.has_prompt(&base.prompt)),

@@ -1,0 +1,113 @@
+//! Prompts for sessions of hosts: `resume`, `fork` and groups.
+
+use serde_json::Value;
+
+use crate::machines::homes::{Homes, of_type};
+use crate::world::hosts::Hosts;
+use crate::world::json as records;
+
+/// Begins a session on a host, and gives its id.
+fn begin(homes: &Homes, name: &str, prompt: &str) -> String {
+    let ran = homes.run_on(name, &["run", "--json", "-p", prompt]);
+    ran.exits(0);
+    of_type(&records(&ran.out), "job.completed")[0]["session"].as_str().unwrap().to_owned()
+}
+
+/// The messages of the user in a session of a host.
+fn messages(homes: &Homes, name: &str, id: &str) -> Vec<String> {
+    let ran = homes.run_on(name, &["show", id, "--json", "--only", "user"]);
+    ran.exits(0);
+    records(&ran.out).iter().filter_map(|item| Some(item["text"].as_str()?.to_owned())).collect()
+}
+
+#[test]
+fn a_session_is_resumed_on_its_host_however_it_is_named() {
+    let homes = Homes::new(&["a", "b"]);
+    let (one, two) = (begin(&homes, "a", "first of a"), begin(&homes, "b", "first of b"));
+    homes.0.tool(&["resume", &format!("a:{one}"), "--prompt", "second of a"]).exits(0);
+    homes.0.tool(&["resume", &one, "--on", "a", "--prompt", "third of a"]).exits(0);
+    let listed = homes.0.good(&["ls", "--host", "a,b", "--json"]);
+    homes.0.feed(&["resume", "--prompt", "for both", "-"], &listed).exits(0);
+    let rows = homes.0.good(&["ls", "--host", "b"]);
+    homes.0.feed(&["resume", "--prompt", "by its row", "-"], &rows).exits(0);
+    assert_eq!(messages(&homes, "a", &one), ["first of a", "second of a", "third of a", "for both"]);
+    assert_eq!(messages(&homes, "b", &two), ["first of b", "for both", "by its row"]);
+    assert!(!homes.0.0.codex_home().join("sessions").exists());
+    homes.0.tool(&["resume", "a:@", "--prompt", "go on"]).exits(2).reports("complete id");
+    homes.0.tool(&["resume", &two, "--on", "a,b", "--prompt", "go on"]).exits(2).reports("unknown which");
+    let foreign = listed.replace("\"host\":\"a\"", "\"host\":\"elsewhere\"");
+    let ran = homes.0.feed(&["resume", "--prompt", "go on", "-"], &foreign);
+    ran.exits(2).reports("unknown host 'elsewhere'").reports("nothing was started");
+    homes.0.tool(&["resume", &two, "--on", "a", "--prompt", "go on"]).exits(1).reports("not_found");
+    assert_eq!(messages(&homes, "b", &two).len(), 3);
+}
+
+#[test]
+fn a_session_is_forked_on_its_host() {
+    let homes = Homes::new(&["a"]);
+    let one = begin(&homes, "a", "first of a");
+    homes.0.tool(&["fork", &format!("a:{one}"), "-n", "2", "--prompt", "try again"]).exits(0);
+    assert_eq!(messages(&homes, "a", &one), ["first of a"]);
+    let listed = records(&homes.run_on("a", &["ls", "--json", "--full"]).out);
+    let forks: Vec<&Value> = listed.iter().filter(|session| session["forked_from"] == one.as_str()).collect();
+    assert_eq!(forks.len(), 2, "{listed:?}");
+    for fork in forks {
+        assert_eq!(messages(&homes, "a", fork["id"].as_str().unwrap()).last().unwrap(), "try again");
+    }
+    homes.0.tool(&["fork", &format!("a:{one}"), "--name", "n", "--prompt", "x y"]).exits(2).reports("--name");
+}
+
+/// The same session on two hosts, as a program that copies homes leaves it, is two sessions.
+#[test]
+fn one_id_on_two_hosts_is_two_sessions() {
+    let homes = Homes::new(&["a", "b"]);
+    let one = begin(&homes, "a", "first of a");
+    crate::world::copy(&homes.0.0.path("a/codex"), &homes.0.0.path("b/codex"));
+    // The database has the paths of the other home.
+    for name in ["state_5.sqlite", "state_5.sqlite-wal", "state_5.sqlite-shm"] {
+        let _ = std::fs::remove_file(homes.0.0.path("b/codex").join(name));
+    }
+    let listed = homes.0.good(&["ls", "--host", "a,b", "--json"]);
+    assert_eq!(listed.matches(&one).count() / listed.lines().next().unwrap().matches(&one).count(), 2);
+    homes.0.feed(&["resume", "--prompt", "for both", "-"], &listed).exits(0);
+    for name in ["a", "b"] {
+        assert_eq!(messages(&homes, name, &one), ["first of a", "for both"], "{name}");
+    }
+}
+
+/// A group whose sessions are on three hosts, of which one is down for a while.
+#[test]
+fn the_sessions_of_a_group_are_resumed_on_their_hosts() {
+    let Some(mut hosts) = Hosts::over_ssh() else { return };
+    for name in ["h1", "h2", "h3"] {
+        for number in [1, 2] {
+            hosts.run_on(name, &["codex-agent-run", &format!("begin {number} of {name}")]).succeeds();
+        }
+    }
+    hosts.planner.0.write(
+        "home/.config/codex-agent/config.toml",
+        "[host.h1]\nmax_concurrent = 2\n[host.h2]\nmax_concurrent = 2\n[host.h3]\nmax_concurrent = 2\n",
+    );
+    let listed = hosts.run(&["codex-agent-ls", "--host", "h1,h2,h3", "--json"]);
+    listed.exits(0);
+    assert_eq!(records(&listed.out).len(), 6);
+    hosts.feed(&["codex-agent-group", "add", "far"], &listed.out).exits(0);
+    hosts.stop_sshd("h3");
+    let ran = hosts.run(&["codex-agent-group", "run", "far", "--prompt", "go on", "--json"]);
+    ran.exits(75).reports("host 'h3'").reports("Connection refused").reports("stopped (host), 2 jobs left");
+    let events = records(&ran.out);
+    assert_eq!(of_type(&events, "job.completed").len(), 4);
+    assert_eq!(events.last().unwrap()["why"], "host");
+    hosts.start_sshd("h3");
+    let ran = hosts.run(&["codex-agent-run", "continue", "--json"]);
+    ran.exits(0);
+    assert_eq!(of_type(&records(&ran.out), "job.completed").len(), 2, "{}", ran.out);
+    for (name, prompts) in ["h1", "h2", "h3"].iter().zip(hosts.prompts()) {
+        let wanted =
+            [format!("begin 1 of {name}"), format!("begin 2 of {name}"), "go on".into(), "go on".into()];
+        assert_eq!(prompts, wanted, "{name}");
+        let listed = records(&hosts.run_on(name, &["codex-agent-ls", "--json", "--fields", "id,turns"]).out);
+        assert!(listed.iter().all(|session| session["turns"] == 2), "{listed:?}");
+    }
+    assert!(!hosts.planner.0.codex_home().join("sessions").exists());
+}
