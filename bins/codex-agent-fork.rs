@@ -100,13 +100,16 @@ fn tool() -> Tool {
         .command(
             Command::new(run)
                 .operands("[REF...|-]", &[Completes::Sessions])
-                .flags(filters::SELECTION, filters::selecting())
+                .flags(
+                    filters::SELECTION,
+                    filters::selecting().into_iter().filter(|flag| flag.long() != "on").chain([jobs::on_time_or_hosts()]),
+                )
                 .flags("Fork options", fork_flags())
                 .flags("Prompt options", jobs::with_prompt(prompt_flags()))
                 .flags(
                     jobs::RUN_OPTIONS,
                     jobs::with_prompt(
-                        jobs::codex_options().into_iter().chain([jobs::on()]).chain(jobs::concurrent_run_options()),
+                        jobs::codex_options().into_iter().chain(jobs::concurrent_run_options()),
                     )
                         .chain([flags::codex()]),
                 )

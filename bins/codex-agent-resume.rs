@@ -90,12 +90,15 @@ fn tool() -> Tool {
         .command(
             Command::new(run)
                 .operands("[REF...|-]", &[Completes::Sessions])
-                .flags(filters::SELECTION, filters::selecting())
+                .flags(
+                    filters::SELECTION,
+                    filters::selecting().into_iter().filter(|flag| flag.long() != "on").chain([jobs::on_time_or_hosts()]),
+                )
                 .flags("TUI options", tui_flags())
                 .flags("Prompt options", jobs::with_prompt(prompt_flags()))
                 .flags(
                     jobs::RUN_OPTIONS,
-                    jobs::with_prompt([jobs::on()].into_iter().chain(jobs::concurrent_run_options())).chain([flags::codex()]),
+                    jobs::with_prompt(jobs::concurrent_run_options()).chain([flags::codex()]),
                 )
                 .flags("Other", other_flags()),
         )

@@ -3,9 +3,9 @@
 
 use super::Selection;
 use super::flag::{Flag, Takes, Value};
-use super::flags::Args;
+use super::flags::{Args, CommonOptions};
 use super::suggestions;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::query::{Archived, Clock, Sort};
 use crate::record::{Field, Status};
 use crate::text::lowered;
@@ -54,19 +54,25 @@ fn until<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
 }
 
 fn on<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
-    Flag::new("on", Takes::Text("TIME"), "select only sessions updated within this time", |args: &mut Args<O, J>, value| {
-        let text = value.text()?;
-        let (first, last) = (parse_moment(&text)?, parse_end(&text)?);
-        // A point in time is the same in both, but for the clock.
-        if last.0 - first.0 < 1000 {
-            return Err(Error::usage(format!("invalid value '{text}': expected a day, week, month or year")));
-        }
-        let filter = &mut args.common.selection.filter;
-        (filter.since, filter.until) = (Some(first), Some(last));
-        Ok(())
+    let help = "select only sessions updated within this time";
+    Flag::new("on", Takes::Text("TIME"), help, |args: &mut Args<O, J>, value| {
+        select_on(&mut args.common, &value.text()?)
     })
     .suggests(suggestions::times)
     .more("TIME is a day, week, month or year, such as yesterday, monday, 'last week', 2026-11 or 2026-11-22. The same as --since TIME --until TIME.")
+}
+
+/// Selects the sessions that were updated within a day, week, month or year.
+#[doc(hidden)]
+pub fn select_on(common: &mut CommonOptions, text: &str) -> Result<()> {
+    let (first, last) = (parse_moment(text)?, parse_end(text)?);
+    // A point in time is the same in both, but for the clock.
+    if last.0 - first.0 < 1000 {
+        return Err(Error::usage(format!("invalid value '{text}': expected a day, week, month or year")));
+    }
+    let filter = &mut common.selection.filter;
+    (filter.since, filter.until) = (Some(first), Some(last));
+    Ok(())
 }
 
 fn under<O: 'static, J: 'static>() -> Flag<Args<O, J>> {

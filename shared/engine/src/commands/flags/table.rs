@@ -6,11 +6,11 @@ use crate::commands::flags::{Args, Until};
 use crate::record::job::{Sandbox, check_argument};
 use crate::record::settings::{Interrupted, OnBusy, OnLimit};
 use crate::show::records::Only;
-use codex_agent_shared::cli::{self, Takes, Value, flags};
+use codex_agent_shared::cli::{self, Takes, Value, filters, flags};
 use codex_agent_shared::error::Error;
-use codex_agent_shared::host::{HostList, check_name};
+use codex_agent_shared::host::{ALL, Host, HostList, check_name};
 use codex_agent_shared::record::Field;
-use codex_agent_shared::time::parse_duration;
+use codex_agent_shared::time::{parse_duration, parse_moment};
 
 /// A flag of a tool that runs jobs, with own arguments of type `O`.
 pub type Flag<O> = cli::Flag<Args<O>>;
@@ -275,6 +275,33 @@ pub fn on<O: 'static>() -> Flag<O> {
          jobs that run there at a time, instead of host.NAME.max_concurrent and --max-concurrent. With \
          --max-concurrent, so many jobs run at a time on all hosts. The run stays here: its journal, its counts and \
          its commands. See codex-agent-distributed(7).",
+    )
+}
+
+/// `--on`, for a tool whose sessions are also selected by their time.
+pub fn on_time_or_hosts<O: 'static>() -> Flag<O> {
+    let help = "select only sessions updated within TIME, or send the prompt on these hosts";
+    Flag::<O>::new("on", Takes::Text("TIME|HOST[:N],..."), help, |args, value| {
+        let text = value.text()?;
+        let list = HostList::parse_with_slots(&text);
+        let is_host = |list: &HostList| {
+            let names: Vec<&str> = list.names().collect();
+            text.contains(':') || names.contains(&ALL) || names.iter().any(|name| matches!(Host::configured(name), Ok(Some(_))))
+        };
+        match (list, parse_moment(&text)) {
+            // The name of a configured host may be that of a day.
+            (Ok(list), time) if is_host(&list) || time.is_err() => {
+                args.jobs.with_prompt.push("on");
+                args.jobs.on = Some(list);
+                Ok(())
+            }
+            _ => filters::select_on(&mut args.common, &text),
+        }
+    })
+    .more(
+        "TIME is a day, week, month or year, such as yesterday, 'last week' or 2026-11. Any other word, and the name of a \
+         host of config.toml, is a host: the prompt is sent to sessions of this host, which are named by their complete \
+         ids. N is the number of jobs that run there at a time. See codex-agent-distributed(7).",
     )
 }
 
