@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::world::{NEWEST, World, copy, data};
 
 pub mod faults;
+pub mod group;
 pub mod list;
 pub mod read;
 

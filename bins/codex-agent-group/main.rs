@@ -13,6 +13,7 @@ use codex_agent_shared::cli::{Command, Completes, Tool, filters, flags};
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::store::NAME_RULES;
 
+mod hosts;
 mod verbs;
 
 use verbs::{add, create, delete, list, remove, rename, run, set_paused, show};
@@ -108,6 +109,7 @@ fn commands() -> Vec<Command<Args>> {
             .details(&[
                 "If the group NAME does not exist, it is created, and a message reports this. REF is a reference to a session; see codex-agent(7). Without REF, or if REF is '-', references are read from standard input: session records, JSON strings, or lines up to their first TAB.",
                 "Each session must exist, and may be archived or a subagent. If a line is invalid, no session is added. A session that is already in the group is not added a second time. With --json, the session records of standard input are printed unchanged, so that the verb can be used in the middle of a pipe.",
+                "A session of a host is added with its host: that of a record with the field host, or HOST:REF, where HOST is a host of config.toml. The same session on two hosts is two members of the group.",
                 "Instead of REF, --find and the options of its section add all sessions that match: 'group add alpha --repo .' adds the sessions of this repository.",
             ])
             .flags(filters::SELECTION, selecting())

@@ -7,6 +7,7 @@ use codex_agent_engine::commands::{manage, send, watch};
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Exit, Result, status, warn};
 use codex_agent_shared::group::{Group, Groups, check_name};
+use codex_agent_shared::host::{Host, split_reference};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Listing, Rows, Sessions};
 use codex_agent_shared::query::{Archived, Filter, Query};
@@ -17,7 +18,7 @@ use codex_agent_shared::terminal::{Cell, Look, Table, columns, page};
 use codex_agent_shared::text::{cell, counted, quoted};
 use codex_agent_shared::time::Timestamp;
 
-use super::{Args, MORE, group_name};
+use super::{Args, MORE, group_name, hosts};
 
 fn only_one(args: &Args) -> Result<&str> {
     match args.operands.get(1) {
@@ -69,7 +70,7 @@ pub(super) fn list(args: Args) -> Result<Exit> {
         .optional(1, 1);
     let mut listing = Listing::new(shape, table);
     for group in &groups {
-        let count = group.session_ids.len();
+        let count = group.count();
         let number = count.to_string();
         let paused = if group.paused { "paused" } else { "" };
         let description = || group.description.clone().unwrap_or_default();
@@ -159,14 +160,16 @@ pub(super) fn show(args: Args) -> Result<Exit> {
     let (mut left, is_table) = (shape.limit.unwrap_or(usize::MAX), shape.is_table());
     // An empty group needs no home of Codex.
     let mut index = (!group.session_ids.is_empty()).then(|| args.common.index()).transpose()?;
+    let there = hosts::find(&args, group, &shape)?;
     let rows = Sessions::new(shape);
+    let rows = if there.is_empty() { rows } else { rows.with_hosts() };
     let mut rows = match &index {
         Some(index) => rows.completed_by(index),
         None => rows,
     };
     if !is_chosen {
         let paused = if group.paused { ", paused" } else { "" };
-        rows.heading(&format!("{}: {}{paused}", cell(&group.name, 200), sessions(group.session_ids.len())))?;
+        rows.heading(&format!("{}: {}{paused}", cell(&group.name, 200), sessions(group.count())))?;
         if let Some(description) = &group.description {
             rows.heading(&cell(description, columns()))?;
         }
@@ -181,7 +184,10 @@ pub(super) fn show(args: Args) -> Result<Exit> {
     if let Some(index) = &mut index {
         index.list(&query, &mut |session| {
             found.insert(session.id);
-            write(session)
+            match there.is_empty() {
+                true => write(session),
+                false => write(&hosts::of_here(session)),
+            }
         })?;
     }
     for id in &group.session_ids {
@@ -195,8 +201,11 @@ pub(super) fn show(args: Args) -> Result<Exit> {
             None => warn(format_args!("'{id}' in group '{name}' is not the id of a session")),
         }
     }
+    for session in &there.sessions {
+        write(session)?;
+    }
     rows.finish()?;
-    Ok(Exit::Done)
+    Ok(there.exit)
 }
 
 /// The input of `add` and `remove`.
@@ -212,7 +221,20 @@ struct Selection {
 
 /// Reads the operands and, if there are none or one is '-', standard input. `resolve` returns the id for a reference; its
 /// second argument is true for the id of a record.
-fn read_selection(args: &Args, mut resolve: impl FnMut(&str, bool) -> Result<String>) -> Result<Selection> {
+/// `there` is the same for a reference on a host.
+fn read_selection(
+    args: &Args,
+    mut resolve: impl FnMut(&str, bool) -> Result<String>,
+    there: impl Fn(&Host, &str) -> Result<String>,
+) -> Result<Selection> {
+    let mut resolve = |text: &str, host: Option<String>, is_record: bool| match host {
+        Some(name) => there(&hosts::named(&name)?, text),
+        None if is_record => resolve(text, true),
+        None => match split_reference(text, &[])? {
+            Some((host, reference)) => there(&host, reference),
+            None => resolve(text, false),
+        },
+    };
     let mut selection = Selection::default();
     let references = &args.operands[1..];
     if args.common.selection.is_given() {
@@ -225,7 +247,7 @@ fn read_selection(args: &Args, mut resolve: impl FnMut(&str, bool) -> Result<Str
     }
     let reads = reference::reads_stdin(references)?;
     for text in references.iter().filter(|text| *text != "-") {
-        selection.ids.push(resolve(text, false)?);
+        selection.ids.push(resolve(text, None, false)?);
     }
     selection.operands = selection.ids.len();
     if !reads {
@@ -237,18 +259,18 @@ fn read_selection(args: &Args, mut resolve: impl FnMut(&str, bool) -> Result<Str
         let place = |error: Error| error.within(format_args!("stdin:{at}")).hint("nothing was changed");
         let record = match input {
             Input::Text(text) => {
-                selection.ids.push(resolve(&text, false).map_err(place)?);
+                selection.ids.push(resolve(&text, None, false).map_err(place)?);
                 None
             }
             Input::Record(record) => {
                 let id = record.id.as_deref().unwrap_or("");
-                selection.ids.push(resolve(id, true).map_err(place)?);
+                selection.ids.push(resolve(id, reference::host_in(&record), true).map_err(place)?);
                 Some(record)
             }
             Input::Other(record) => match reference::match_session(&record) {
                 // Several matches may be in one session.
                 Some(id) => {
-                    selection.ids.push(resolve(&id, false).map_err(place)?);
+                    selection.ids.push(resolve(&id, reference::host_in(&record), false).map_err(place)?);
                     None
                 }
                 None => Some(record),
@@ -277,7 +299,11 @@ fn resolve(index: &mut Index, reference: &str) -> Result<String> {
 fn print_selection(args: &Args, index: &mut Option<Index>, selection: &Selection) -> Result<Exit> {
     let mut output = Output::stdout();
     let mut print = || {
-        for id in selection.ids[..selection.operands].iter().filter_map(|id| Id::parse(id)) {
+        for entry in &selection.ids[..selection.operands] {
+            if let Some(session) = hosts::session(entry)? {
+                output.record(&session)?;
+            }
+            let Some(id) = Id::parse(entry) else { continue };
             if let Some(session) = opened(index, args)?.get(id)? {
                 output.record(&session)?;
             }
@@ -298,7 +324,7 @@ fn sessions(count: usize) -> String {
 pub(super) fn add(args: Args) -> Result<Exit> {
     let name = group_name(&args)?.to_owned();
     let mut index = None;
-    let selection = read_selection(&args, |text, is_record| {
+    let resolve = |text: &str, is_record: bool| {
         let id = Id::parse(text);
         if args.own.unchecked {
             return id.map(|id| id.to_string()).ok_or_else(|| {
@@ -313,7 +339,9 @@ pub(super) fn add(args: Args) -> Result<Exit> {
             None if is_record => Err(Error::new(format!("invalid id '{text}' in a session record"))),
             None => resolve(index, text),
         }
-    })?;
+    };
+    let selection =
+        read_selection(&args, resolve, |host, text| hosts::resolve(host, text, args.own.unchecked))?;
     if selection.ids.is_empty() && !args.own.existing && Groups::read()?.position(&name)?.is_none() {
         status(format_args!(
             "no sessions were read, so group '{name}' was not created; 'codex-agent group create' creates an empty group"
@@ -336,7 +364,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
             group.touch();
         }
         let changed = if made || added > 0 { Changed::Yes } else { Changed::No };
-        Ok(((made, added, group.session_ids.len()), changed))
+        Ok(((made, added, group.count()), changed))
     })?;
     let made = if made { "created group and " } else { "" };
     let present = match selection.ids.iter().collect::<HashSet<_>>().len() - added {
@@ -350,9 +378,10 @@ pub(super) fn add(args: Args) -> Result<Exit> {
 pub(super) fn remove(args: Args) -> Result<Exit> {
     let name = group_name(&args)?.to_owned();
     let groups = Groups::read()?;
-    let members = groups.find(&name)?.session_ids.clone();
+    let group = groups.find(&name)?;
+    let members = &group.session_ids;
     let mut index = None;
-    let mut selection = read_selection(&args, |text, _| {
+    let resolve = |text: &str, _| {
         if let Some(id) = Id::parse(text) {
             return Ok(id.to_string());
         }
@@ -373,7 +402,8 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
             }
         }
         resolve(index, text)
-    })?;
+    };
+    let mut selection = read_selection(&args, resolve, |host, text| hosts::member(group, host, text))?;
     if args.common.selection.is_given() {
         selection.ids.retain(|id| members.contains(id));
         selection.operands = selection.ids.len();
@@ -385,7 +415,7 @@ pub(super) fn remove(args: Args) -> Result<Exit> {
             group.touch();
         }
         let changed = if removed > 0 { Changed::Yes } else { Changed::No };
-        Ok(((removed, absent, group.session_ids.len()), changed))
+        Ok(((removed, absent, group.count()), changed))
     })?;
     let absent = match absent {
         0 => String::new(),
@@ -430,7 +460,7 @@ pub(super) fn delete(args: Args) -> Result<Exit> {
         Ok((gone, Changed::Yes))
     })?;
     for group in &gone {
-        status(format_args!("deleted group '{}' of {}", group.name, sessions(group.session_ids.len())));
+        status(format_args!("deleted group '{}' of {}", group.name, sessions(group.count())));
     }
     print_groups(&args, &gone)
 }
@@ -483,6 +513,12 @@ pub(super) fn run(args: Args) -> Result<Exit> {
             "'codex-agent group remove {} {}' removes the entry",
             quoted(name),
             quoted(invalid)
+        )));
+    }
+    if !group.host_sessions.is_empty() {
+        return Err(Error::new(format!(
+            "group '{name}' has {} of other machines; nothing was started",
+            counted(group.host_sessions.len(), "session")
         )));
     }
     // Without duplicates, which an edited file may have.

@@ -19,6 +19,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use crate::codex::home::config_directory;
+use crate::config::host::name_problem;
 use crate::error::Result;
 use crate::record::Id;
 pub use crate::store::Changed;
@@ -40,6 +41,8 @@ kept_object! {
         pub paused: bool = "paused" always,
         /// The ids of its sessions, without duplicates, in the order in which they were added.
         pub session_ids: Vec<String> = "sessionIds" needed,
+        /// The sessions of other machines, as `HOST:ID`, without duplicates, in the order in which they were added.
+        pub host_sessions: Vec<String> = "hostSessions" optional,
         /// The time of creation, RFC 3339.
         pub created_at: String = "createdAt" always,
         /// The time of the last change, RFC 3339.
@@ -68,13 +71,41 @@ impl HasName for Group {
     }
 
     fn summary(&self) -> String {
-        format!("{}, made {}", counted(self.session_ids.len(), "session"), self.created_at)
+        format!("{}, made {}", counted(self.count(), "session"), self.created_at)
     }
 }
 
-/// The text by which two entries are compared: an id in its usual form, any other text unchanged.
+/// A member of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Member<'g> {
+    /// The host of the session; `None` for this machine.
+    pub host: Option<&'g str>,
+    /// The id of the session; in a file of another program any text.
+    pub id: &'g str,
+}
+
+impl<'g> Member<'g> {
+    /// The member of an entry: `HOST:ID`, or an id. Any other text is taken for an id.
+    pub fn parse(entry: &'g str) -> Member<'g> {
+        let split = entry.rsplit_once(':');
+        match split.filter(|(host, id)| name_problem(host).is_none() && Id::parse(id).is_some()) {
+            Some((host, id)) => Member { host: Some(host), id },
+            None => Member { host: None, id: entry },
+        }
+    }
+
+    /// The text by which two members are compared, which is a valid entry: an id in its usual form, any other text
+    /// unchanged.
+    fn key(self) -> String {
+        let id = Id::parse(self.id).map_or_else(|| self.id.to_owned(), |id| id.to_string());
+        self.host.map_or_else(|| id.clone(), |host| format!("{host}:{id}"))
+    }
+}
+
+/// The text by which two entries are compared.
 fn key(session: &str) -> String {
-    Id::parse(session).map_or_else(|| session.to_owned(), |id| id.to_string())
+    Member::parse(session).key()
 }
 
 /// A named set of sessions.
@@ -94,6 +125,10 @@ pub struct GroupRecord<'g> {
     paused: bool,
     /// The ids of its sessions, without duplicates, in the order in which they were added.
     session_ids: &'g [String],
+    /// The sessions of other machines, as HOST:ID. Absent if there are none.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(default))]
+    host_sessions: &'g [String],
     /// The time when the group was created, unchanged from groups.json.
     created_at: &'g str,
     /// The time when the group was last changed, unchanged from groups.json.
@@ -123,36 +158,55 @@ impl Group {
             description: self.description.as_deref(),
             paused: self.paused,
             session_ids: &self.session_ids,
+            host_sessions: &self.host_sessions,
             created_at: &self.created_at,
             updated_at: &self.updated_at,
         }
     }
 
-    /// The valid ids of the sessions, sorted.
+    /// The sessions: those of this machine, and then those of others.
+    pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
+        let here = self.session_ids.iter().map(|id| Member { host: None, id });
+        here.chain(self.host_sessions.iter().map(|entry| Member::parse(entry)))
+    }
+
+    /// The number of sessions.
+    pub fn count(&self) -> usize {
+        self.session_ids.len() + self.host_sessions.len()
+    }
+
+    /// The valid ids of the sessions of this machine, sorted.
     pub fn sessions(&self) -> Vec<Id> {
         let mut ids: Vec<Id> = self.session_ids.iter().filter_map(|id| Id::parse(id)).collect();
         ids.sort();
         ids
     }
 
-    /// Adds sessions that the group lacks, and returns their number.
+    /// Adds sessions that the group lacks, and returns their number. A session of another machine is `HOST:ID`.
     pub fn add(&mut self, sessions: &[String]) -> usize {
-        let (before, mut known) = (self.session_ids.len(), self.keys());
-        self.session_ids.extend(sessions.iter().filter(|session| known.insert(key(session))).cloned());
-        self.session_ids.len() - before
+        let (before, mut known) = (self.count(), self.keys());
+        for session in sessions.iter().filter(|session| known.insert(key(session))) {
+            match Member::parse(session).host {
+                Some(_) => self.host_sessions.push(session.clone()),
+                None => self.session_ids.push(session.clone()),
+            }
+        }
+        self.count() - before
     }
 
     /// Removes sessions, and returns the number of removed ones and of those that the group lacked.
     pub fn remove(&mut self, sessions: &[String]) -> (usize, usize) {
         let known = self.keys();
         let removed: HashSet<String> = sessions.iter().map(|session| key(session)).collect();
-        self.session_ids.retain(|session| !removed.contains(&key(session)));
+        for entries in [&mut self.session_ids, &mut self.host_sessions] {
+            entries.retain(|session| !removed.contains(&key(session)));
+        }
         let count = removed.intersection(&known).count();
         (count, removed.len() - count)
     }
 
     fn keys(&self) -> HashSet<String> {
-        self.session_ids.iter().map(|session| key(session)).collect()
+        self.members().map(Member::key).collect()
     }
 
     /// Sets the time of the last change to the current time.
@@ -244,6 +298,24 @@ mod tests {
         assert_eq!(group.add(std::slice::from_ref(&id)), 0);
         assert_eq!(group.remove(&[id]), (1, 0));
         assert_eq!(group.session_ids, ["b", "c"]);
+    }
+
+    #[test]
+    fn a_session_of_two_hosts_is_two_members() {
+        let id = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
+        let on = |host: &str| format!("{host}:{id}");
+        let mut group = Group::new("n", None);
+        assert_eq!(group.add(&[on("a"), id.to_owned(), on("b"), on("a"), "x:y".into(), on("-o")]), 5);
+        assert_eq!(group.session_ids, [id, "x:y", &on("-o")]);
+        assert_eq!(group.host_sessions, [on("a"), on("b")]);
+        let hosts: Vec<_> = group.members().map(|member| member.host).collect();
+        assert_eq!(hosts, [None, None, None, Some("a"), Some("b")]);
+        assert_eq!(group.remove(&[on("a"), on("c")]), (1, 1));
+        assert_eq!((group.count(), group.host_sessions.len()), (4, 1));
+        let text = serde_json::to_string(&group).unwrap();
+        assert!(text.contains(&format!("\"hostSessions\":[\"b:{id}\"]")), "{text}");
+        group.remove(&[on("b")]);
+        assert!(!serde_json::to_string(&group).unwrap().contains("hostSessions"));
     }
 
     #[test]

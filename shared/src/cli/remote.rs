@@ -20,6 +20,8 @@ use crate::error::{Error, Exit, Result};
 use crate::host::gather::Ask;
 use crate::host::protocol::Request;
 use crate::host::{Host, serving, split_reference};
+use crate::record::Session;
+use crate::reference::ambiguous_error;
 
 /// The operands of a tool.
 #[derive(Clone, Copy, Default)]
@@ -150,6 +152,47 @@ pub fn stdin_names_host() -> bool {
     stdin::names_host()
 }
 
+/// The session of a reference on a host, which is asked. No match and several matches are errors.
+#[doc(hidden)]
+pub fn find_one(host: &Host, reference: &str) -> Result<Session<'static>> {
+    let words = ["--json", "--archived", "--subagents", "--", reference].map(str::to_owned);
+    let cwd = env::current_dir().ok().map(|here| path_there(host, &here)).transpose()?;
+    let request = Request { cwd, ..Request::new(&host.name, words.to_vec()) };
+    let ask = Ask { host: host.clone(), request, input: Vec::new() };
+    let mut found: Vec<Session<'static>> = Vec::new();
+    let exit = answers::gather("find").run(vec![ask], &mut |_, line| {
+        found.extend(answers::read(line, &host.name).flatten().map(|(session, _)| session));
+        Ok(true)
+    })?;
+    // A host searches for a word that is no reference.
+    let is_meant = |session: &Session<'_>| {
+        let id = session.id.map(|id| id.to_string().replace('-', "")).unwrap_or_default();
+        let part = reference.strip_prefix("id:").unwrap_or(reference).replace('-', "").to_lowercase();
+        let is_part = part.len() >= 4 && (id.starts_with(&part) || id.ends_with(&part));
+        let name = reference.strip_prefix("name:").unwrap_or(reference);
+        let is_form =
+            reference.starts_with('@') || reference.ends_with(".jsonl") || reference.ends_with(".zst");
+        is_part || is_form || session.name.as_deref() == Some(name) || is_short(&id, &part)
+    };
+    found.retain(is_meant);
+    match found.pop() {
+        Some(session) if found.is_empty() => Ok(session),
+        Some(session) => {
+            found.push(session);
+            Err(ambiguous_error(reference, &found))
+        }
+        None if matches!(exit, Exit::Done | Exit::Negative) => {
+            Err(Error::not_found(format!("no session '{reference}' on host '{}'", host.name)))
+        }
+        None => Err(Error::new(format!("cannot find session '{reference}' on host '{}'", host.name))),
+    }
+}
+
+/// Whether a text is the beginning of the digits of an id that tables show.
+fn is_short(id: &str, part: &str) -> bool {
+    part.len() >= 4 && id.len() > 8 && id[id.len() - 8..].starts_with(part)
+}
+
 fn text(word: &std::ffi::OsStr) -> Result<String> {
     word.to_str().map(str::to_owned).ok_or_else(|| {
         Error::usage(format!("cannot send '{}' to a host: it is not UTF-8", word.to_string_lossy()))
@@ -162,7 +205,26 @@ fn path_there(host: &Host, path: &Path) -> Result<String> {
     text(host.map_path(&absolute).unwrap_or(absolute).as_os_str())
 }
 
-impl Remote<'_> {
+impl<'c> Remote<'c> {
+    /// codex-agent-find, for these sessions of hosts.
+    #[doc(hidden)]
+    pub fn of_sessions(common: &'c CommonOptions, sessions: Vec<(Host, Vec<String>)>) -> Remote<'c> {
+        let targets = sessions.into_iter().map(|(host, ids)| {
+            let input = ids.iter().map(|id| format!("{id}\n")).collect::<String>().into_bytes();
+            Target { host, references: Vec::new(), input }
+        });
+        let full = Typed { flag: Some("full"), is_directory: false, value: None };
+        Remote {
+            common,
+            tool: "find",
+            targets: targets.collect(),
+            typed: if common.full { vec![full] } else { Vec::new() },
+            first: Vec::new(),
+            operands: Operands { input: true, are_words: true, ..Operands::default() },
+            has_skipped: false,
+        }
+    }
+
     fn target(&mut self, host: &Host) -> &mut Target {
         let at = self.targets.iter().position(|target| target.host.name == host.name);
         let at = at.unwrap_or_else(|| {

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Read};
 use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
+use crate::host::HERE;
 use crate::ndjson::{Item, LineError, Records};
 use crate::record::RawRecord;
 
@@ -70,6 +71,17 @@ pub fn match_session(record: &RawRecord) -> Option<String> {
     }
     record.kind.as_deref().filter(|kind| *kind == "match")?;
     serde_json::from_str(record.text.get()).ok().map(|Match { session }| session)
+}
+
+/// The host of a record that names another machine.
+#[doc(hidden)]
+pub fn host_in(record: &RawRecord) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Place {
+        host: String,
+    }
+    let host = serde_json::from_str(record.text.get()).ok().map(|Place { host }| host)?;
+    (host != HERE).then_some(host)
 }
 
 /// The address of a record that has one, such as an item.

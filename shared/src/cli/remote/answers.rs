@@ -71,6 +71,11 @@ pub struct Found {
 /// The sessions of hosts, in order, and the exit status.
 pub type FoundSessions = (Vec<Found>, Exit);
 
+/// The question to a tool that lists sessions.
+pub(super) fn gather(tool: &'static str) -> Gather {
+    Gather { tool, merge: Merge::Lines, end: b'\n', silence: LISTING, keeps_rest: false }
+}
+
 impl Remote<'_> {
     fn gather(&self, merge: Merge, silence: Duration) -> Gather {
         let end = if self.common.nul { b'\0' } else { b'\n' };
@@ -265,7 +270,7 @@ pub fn print_found(found: &[Found], shape: Shape, words: &[String]) -> Result<()
 }
 
 /// Reads the session record of a host; `None` inside for a record of another type, and outside for no record.
-fn read(line: &[u8], host: &str) -> Option<Option<(Session<'static>, RawRecord)>> {
+pub(super) fn read(line: &[u8], host: &str) -> Option<Option<(Session<'static>, RawRecord)>> {
     let line = with_host(line, host)?.into_owned();
     let record = RawRecord::new(RawValue::from_string(line).ok()?).ok()?;
     if record.kind.as_deref() != Some("session") {
