@@ -7,6 +7,7 @@ use crate::world::{NEWEST, World, copy, data};
 pub mod faults;
 pub mod group;
 pub mod list;
+pub mod pick;
 pub mod read;
 
 /// A world with hosts that are homes: `a` has that of 0.169.0, `b` the newest one. This machine has none of their

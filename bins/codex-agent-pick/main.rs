@@ -62,7 +62,7 @@ fn tool() -> Tool {
             "Shows sessions on the terminal, the newest first, and prints those that are chosen. What is typed filters the list: each word must occur in the title, the name, the project (the last two parts of the directory) or the branch of a session; its letters may be apart, and the best match comes first. Beside or below the list is a preview of the current session.",
             "Enter prints the sessions marked with Tab, or the current one. In a pipe, session records are printed for other tools; on a terminal, a table as codex-agent-ls(1) prints it:",
             "    codex-agent pick | codex-agent resume -",
-            "Sessions are read from standard input, if it is no terminal: session records, JSON strings, or lines up to their first TAB. Their order is kept. Records are printed unchanged. Otherwise the filters are those of codex-agent-ls(1).",
+            "Sessions are read from standard input, if it is no terminal: session records, JSON strings, or lines up to their first TAB. Their order is kept. Records are printed unchanged. With --host, the sessions of other machines are shown, with the column HOST; they are not opened or changed from here, and Ctrl-Y copies HOST:ID. Otherwise the filters are those of codex-agent-ls(1).",
             "The operands are the query that the list begins with. The sessions that codex-agent-find(1) finds by these words, also in the first message, come first, until the query is changed; not for a query with a capital letter or one of the signs below. An operand '-' is standard input. In a query, 'word matches exactly this word, !word excludes sessions, ^word and word$ match at the start and at the end. A query with a capital letter distinguishes upper and lower case.",
             "Keys: Enter prints, Tab marks, Ctrl-O opens the session in the Codex TUI, Ctrl-F forks, Ctrl-R names, Ctrl-X archives after a question, Ctrl-Y copies the id, Ctrl-T shows the sessions of all directories or of this repository, Ctrl-V shows or hides the preview, Ctrl-L reads the sessions again, Ctrl-Z suspends, F1 shows all keys. Escape and Ctrl-C end the tool with the exit status 130. The query is edited with the keys of readline; arrows, Ctrl-P and Ctrl-N, PageUp and PageDown move in the list.",
             "The list is drawn on /dev/tty, so that standard input and standard output can be pipes. codex-agent-resume(1), codex-agent-fork(1) and codex-agent-name(1) run this tool if no session is given on a terminal, or words instead of a reference. The id is copied with the OSC 52 sequence of the terminal, or, in tmux, by 'tmux load-buffer -w'.",
@@ -73,7 +73,8 @@ fn tool() -> Tool {
                 .flags("Options", pick_flags())
                 .flags("Filters", filters::filters())
                 .flags("Output options", flags::session_output().into_iter().chain([flags::color()]))
-                .flags("Sources", [flags::codex_home(), flags::no_files(), flags::no_database()]),
+                .flags("Sources", [flags::host(), flags::codex_home(), flags::no_files(), flags::no_database()])
+                .on_hosts(),
         )
         .exit_status(&[
             (0, "The chosen sessions were printed, or a session was opened and Codex ended with 0."),
@@ -145,6 +146,7 @@ fn run(args: Args) -> Result<Exit> {
     picker.one = args.own.one;
     picker.is_given = reads_stdin(&args)?;
     let source = match picker.is_given {
+        true if args.common.hosts.is_some() => Source::Hosts,
         true => Source::Stdin,
         false => {
             let here = std::env::current_dir().map_err(|error| {
@@ -187,8 +189,11 @@ fn run(args: Args) -> Result<Exit> {
     }
 }
 
-/// Whether the list is that of standard input, which has its own order and is filtered by the tool that made it.
+/// Whether the list is that of standard input, or of hosts: it has an order, and was filtered by the tool that made it.
 fn reads_stdin(args: &Args) -> Result<bool> {
+    if args.common.hosts.is_some() {
+        return Ok(true);
+    }
     let is_terminal = io::stdin().is_terminal();
     if is_terminal && args.operands.iter().any(|word| word == "-") {
         return Err(Error::usage("cannot read sessions from standard input: it is a terminal")
@@ -336,6 +341,7 @@ impl Loop {
                 if self.picker.counts().0 == 0 {
                     return match self.source {
                         Source::Stdin => Err(Error::not_found("there is no session on standard input")),
+                        Source::Hosts => Err(Error::not_found("the hosts have no such session")),
                         Source::Home { .. } => Ok(Some(End::Empty)),
                     };
                 }
@@ -345,6 +351,15 @@ impl Loop {
     }
 
     fn fulfil(&mut self, wish: Wish) -> Result<Option<End>> {
+        if let Some(row) = wish.changed().iter().find(|row| !row.host.is_empty()) {
+            let id = row.own_id().map(|id| id.to_string()).unwrap_or_default();
+            let message = match &wish {
+                Wish::Resume(_) => format!("on host '{}': codex-agent resume {id}", row.host),
+                _ => format!("a session of host '{}' is changed there", row.host),
+            };
+            self.show_message(message, true);
+            return Ok(None);
+        }
         match wish {
             Wish::Nothing => {}
             Wish::Accept(rows) => return Ok(Some(End::Chosen(rows, self.exit))),
@@ -363,7 +378,7 @@ impl Loop {
             Wish::Copy(rows) => self.copy(&rows),
             Wish::Reload => {
                 self.screen.forget();
-                if self.picker.is_given {
+                if matches!(self.source, Source::Stdin) {
                     self.show_message("standard input cannot be read again".to_owned(), true);
                 } else {
                     self.picker.clear();
@@ -408,9 +423,17 @@ fn print(rows: &[Arc<Row>], shape: Shape, common: &CommonOptions) -> Result<Exit
     let is_record = shape.json && shape.fields.is_none() && !common.full;
     let (fields, mut index, mut exit) = (shape.needed(), None, Exit::Done);
     let mut sessions = Sessions::new(shape);
+    if rows.iter().any(|row| !row.host.is_empty()) {
+        sessions = sessions.with_hosts();
+    }
     for row in rows {
         if let Some(raw) = row.raw.as_ref().filter(|_| is_record) {
             sessions.record(&raw.text)?;
+            continue;
+        }
+        if let Some(raw) = row.raw.as_ref().filter(|_| !row.host.is_empty()) {
+            let session: Session<'_> = serde_json::from_str(raw.text.get()).unwrap_or_default();
+            sessions.write_with(&session, Some(&raw.text))?;
             continue;
         }
         let index = match &mut index {

@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use codex_agent_shared::text::width;
+
 use crate::matching::Matches;
 use crate::prompt::Prompt;
 use crate::rows::Row;
@@ -79,6 +81,8 @@ pub(super) struct Picker {
     pub(super) top: usize,
     /// The rows of the list on the screen, as drawn last.
     pub(super) page: usize,
+    /// The columns of the longest name of a host; 0 if all sessions are of this machine.
+    pub(super) host_width: usize,
     rows: Vec<Arc<Row>>,
     /// The rows of the scope, in order.
     list: Vec<u32>,
@@ -88,6 +92,17 @@ pub(super) struct Picker {
     /// The query that the list begins with, and the ids of the sessions that have its words, the best first. With this
     /// query they come before the rows that only have the letters.
     answers: (String, Vec<String>),
+}
+
+impl Wish {
+    /// The sessions that are opened or changed.
+    pub(super) fn changed(&self) -> &[Arc<Row>] {
+        match self {
+            Wish::Resume(rows) | Wish::Fork(rows) | Wish::Archive(rows) => rows,
+            Wish::Name(row, _) => std::slice::from_ref(row),
+            _ => &[],
+        }
+    }
 }
 
 impl Picker {
@@ -107,6 +122,7 @@ impl Picker {
             cursor: 0,
             top: 0,
             page: 10,
+            host_width: 0,
             rows: Vec::new(),
             list: Vec::new(),
             matches: Matches::default(),
@@ -117,6 +133,8 @@ impl Picker {
 
     /// Adds rows to the list. The cursor stays on its session, unless it is at the top.
     pub(super) fn add(&mut self, rows: Vec<Arc<Row>>) {
+        let widest = rows.iter().map(|row| width(&row.host)).max();
+        self.host_width = self.host_width.max(widest.unwrap_or(0));
         self.change(|all| all.extend(rows));
     }
 
@@ -343,7 +361,8 @@ impl Picker {
             (KeyCode::Tab, _) => self.mark(1),
             (KeyCode::BackTab, _) => self.mark(-1),
             (_, Some('t')) if self.is_given => {
-                self.message = Some(("the list is that of standard input".to_owned(), true));
+                let whose = if self.host_width > 0 { "the hosts" } else { "standard input" };
+                self.message = Some((format!("the list is that of {whose}"), true));
             }
             (_, Some('t')) => self.set_scope(if self.scope == Scope::All { Scope::Here } else { Scope::All }),
             (_, Some('v')) => self.has_preview = !self.has_preview,

@@ -51,6 +51,12 @@ pub(super) fn serve(
             if opened.as_ref().is_some_and(|(_, at)| at.elapsed() > FRESH) {
                 opened = None;
             }
+            if let Some(session) = there(&row) {
+                let text: String =
+                    session.first_user_message.as_deref().unwrap_or("").trim().chars().take(MOST).collect();
+                answer(details(&row, &session, text));
+                continue;
+            }
             let found = match &mut opened {
                 Some((index, _)) => read(index, &row),
                 None => {
@@ -69,6 +75,12 @@ pub(super) fn serve(
         }
     });
     sender
+}
+
+/// The session of another machine, as its record has it.
+fn there(row: &Row) -> Option<Session<'static>> {
+    let raw = row.raw.as_ref().filter(|_| !row.host.is_empty())?;
+    serde_json::from_str::<Session<'_>>(raw.text.get()).ok().map(Session::into_owned)
 }
 
 fn read(index: &mut Index, row: &Row) -> Result<Option<Session<'static>>> {
@@ -99,6 +111,7 @@ fn details(row: &Row, session: &Session<'_>, text: String) -> Details {
     let state = status(session);
     let look = state.as_deref().and_then(Look::of_state).unwrap_or(Look::Plain);
     fact("status", state, look);
+    fact("host", Some(row.host.clone()), Look::Plain);
     fact("directory", plain(&session.cwd), Look::Plain);
     let git = session.git.as_ref();
     fact("branch", git.and_then(|git| plain(&git.branch)), Look::Plain);

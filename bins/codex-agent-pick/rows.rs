@@ -2,6 +2,7 @@
 //!
 //! Everything in a row is harmless for a terminal, and short: a title may have 100,000 characters.
 
+use codex_agent_shared::host::HERE;
 use codex_agent_shared::output::label;
 use codex_agent_shared::record::{Id, RawRecord, Session};
 use codex_agent_shared::terminal::Look;
@@ -15,8 +16,11 @@ const PLACE: usize = 100;
 
 /// A session in the list.
 pub(super) struct Row {
-    /// The id, by which other tools know the session. A record of another program may have any.
+    /// The reference by which other tools know the session: its id, with its host in front. A record of another program
+    /// may have any.
     pub(super) id: String,
+    /// The host of the session; empty for this machine.
+    pub(super) host: String,
     /// The start of the last turn.
     pub(super) updated_at: Option<Timestamp>,
     /// The look of a title that is no text of the user.
@@ -52,8 +56,10 @@ impl Row {
         let project = cell(&project(session.cwd.as_deref().unwrap_or("")), PLACE);
         let branch = session.git.as_ref().and_then(|git| git.branch.as_deref()).unwrap_or("");
         let ends = [title.len(), title.len() + 1 + project.len()];
+        let host = session.host.as_deref().filter(|host| *host != HERE).unwrap_or_default();
         Row {
-            id: session.id.map(|id| id.to_string()).unwrap_or_default(),
+            id: reference(&session.id.map(|id| id.to_string()).unwrap_or_default(), host),
+            host: cell(host, PLACE),
             updated_at: session.updated_at,
             look,
             is_here,
@@ -88,8 +94,23 @@ impl Row {
 
     /// The last digits of the id, as tables show them.
     pub(super) fn short(&self) -> String {
-        Id::parse(&self.id).map(Id::short).unwrap_or_default()
+        self.own_id().map(Id::short).unwrap_or_default()
     }
+
+    /// The id without the host.
+    pub(super) fn own_id(&self) -> Option<Id> {
+        Id::parse(self.id.rsplit(':').next().unwrap_or_default())
+    }
+
+    /// Sets the id of a record of another program.
+    pub(super) fn set_id(&mut self, id: &str) {
+        self.id = reference(id, &self.host);
+    }
+}
+
+/// The reference to a session, on a host if there is one.
+fn reference(id: &str, host: &str) -> String {
+    if host.is_empty() { id.to_owned() } else { format!("{host}:{id}") }
 }
 
 /// The last two parts of a directory: the name of a project is often that of its repository and a directory in it.

@@ -9,8 +9,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use codex_agent_shared::cli::flags::CommonOptions;
+use codex_agent_shared::cli::remote::{Operands, Order};
 use codex_agent_shared::error::{Exit, Result, warn};
-use codex_agent_shared::query::{Archived, Directory, Filter, Query, Repository};
+use codex_agent_shared::output::Shape;
+use codex_agent_shared::query::{Archived, Directory, Filter, Query, Repository, Sort};
 use codex_agent_shared::record::{Field, Id, RawRecord, Session};
 use codex_agent_shared::reference::{self, Input, Inputs};
 
@@ -32,6 +34,8 @@ pub(super) enum Source {
     },
     /// Standard input, which can be read once.
     Stdin,
+    /// Hosts, of which each is asked.
+    Hosts,
 }
 
 /// What is known of the list so far.
@@ -99,6 +103,7 @@ pub(super) fn load(source: Source, common: &CommonOptions, report: &mut dyn FnMu
             load_home(&filter, &here, is_placed, words, common, &mut batches)
         }
         Source::Stdin => load_stdin(common, &mut batches),
+        Source::Hosts => load_hosts(common, &mut batches),
     };
     batches.flush();
     (batches.report)(Report::End(end));
@@ -146,6 +151,18 @@ fn load_home(
     Ok(Exit::Done)
 }
 
+/// The sessions of all hosts, the newest first.
+fn load_hosts(common: &CommonOptions, batches: &mut Batches<'_>) -> Result<Exit> {
+    let Some(remote) = common.on_hosts("ls", Operands::default())? else { return Ok(Exit::Done) };
+    let shape = Shape { json: true, ..Shape::default() };
+    let (found, exit) =
+        remote.only_flags(&["all", "one"]).sessions(&shape, Order::Sorted(Sort::default()))?;
+    for found in found {
+        batches.push(row_of_record(found.record));
+    }
+    Ok(exit)
+}
+
 /// Sessions in the order of the input: a query of another tool has its own order.
 fn load_stdin(common: &CommonOptions, batches: &mut Batches<'_>) -> Result<Exit> {
     let mut exit = Exit::Done;
@@ -171,7 +188,7 @@ fn row_of_record(record: RawRecord) -> Row {
     // A record of another program may have fields of other types; its id is enough.
     let session: Session<'_> = serde_json::from_str(record.text.get()).unwrap_or_default();
     let mut row = Row::new(&session, true);
-    row.id = record.id.clone().unwrap_or_default();
+    row.set_id(record.id.as_deref().unwrap_or_default());
     row.raw = Some(record);
     row
 }

@@ -76,6 +76,7 @@ impl Layout {
 
 /// The widths of the columns of the list; 0 for a column that is not shown.
 struct Columns {
+    host: usize,
     age: usize,
     id: usize,
     title: usize,
@@ -84,16 +85,17 @@ struct Columns {
 }
 
 impl Columns {
-    fn new(most: usize) -> Columns {
+    fn new(most: usize, host: usize) -> Columns {
         let shown = |from: usize, wide: usize| if most >= from { wide } else { 0 };
         let mut columns = Columns {
+            host: if host > 0 { shown(60, host.clamp(4, 16)) } else { 0 },
             age: shown(30, 4),
             id: shown(100, 8),
             title: 0,
             project: shown(50, (most / 4).min(30)),
             branch: shown(76, (most / 6).min(24)),
         };
-        let others = [columns.age, columns.id, columns.project, columns.branch];
+        let others = [columns.host, columns.age, columns.id, columns.project, columns.branch];
         let taken: usize = others.iter().filter(|wide| **wide > 0).map(|wide| wide + 2).sum();
         columns.title = most.saturating_sub(taken + 2);
         columns
@@ -114,7 +116,7 @@ pub(super) fn frame(picker: &mut Picker, details: Option<&Details>, columns: usi
         lines.resize_with(rows, Line::default);
         return Frame { lines, cursor: (column as u16, 0) };
     }
-    let widths = Columns::new(layout.list);
+    let widths = Columns::new(layout.list, picker.host_width);
     if layout.has_heading {
         lines.push(Line { left: heading(&widths), beside: None });
     }
@@ -177,6 +179,7 @@ fn query_line(picker: &Picker, columns: usize) -> (Line, usize) {
 fn heading(columns: &Columns) -> Vec<Span> {
     let mut text = "  ".to_owned();
     let parts = [
+        ("HOST", columns.host),
         ("AGE", columns.age),
         ("ID", columns.id),
         ("TITLE", columns.title),
@@ -201,7 +204,13 @@ fn row_line(picker: &Picker, at: usize, row: &Row, columns: &Columns, now: Times
     let mut spans = vec![Span::new(mark, Look::Bold)];
     let age = row.updated_at.map(|at| at.age(now)).unwrap_or_default();
     let [title, project, branch] = row.parts();
-    for (text, wide, look) in [(age, columns.age, Look::Dim), (row.short(), columns.id, Look::Id)] {
+    let host = if row.host.is_empty() { "." } else { &row.host };
+    let before = [
+        (host.to_owned(), columns.host, Look::Plain),
+        (age, columns.age, Look::Dim),
+        (row.short(), columns.id, Look::Id),
+    ];
+    for (text, wide, look) in before {
         if wide > 0 {
             spans.extend(fitted(&cell(&text, wide), (0, Cut::Back), &[], wide, look));
         }

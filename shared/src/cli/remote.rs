@@ -225,6 +225,15 @@ impl<'c> Remote<'c> {
         }
     }
 
+    /// Without the operands, which are not for the hosts, and without some flags.
+    #[doc(hidden)]
+    pub fn only_flags(mut self, except: &[&str]) -> Remote<'c> {
+        self.typed.retain(|typed| typed.flag.is_some_and(|flag| !except.contains(&flag)));
+        self.first.clear();
+        self.targets.iter_mut().for_each(|target| target.references.clear());
+        self
+    }
+
     fn target(&mut self, host: &Host) -> &mut Target {
         let at = self.targets.iter().position(|target| target.host.name == host.name);
         let at = at.unwrap_or_else(|| {
