@@ -222,7 +222,7 @@ fn parse_relative(text: &str, now: &Zoned, is_end: bool) -> Result<Timestamp> {
     };
     found.map(|zoned| Timestamp(zoned.timestamp().as_millisecond())).ok_or_else(|| {
         Error::usage(format!("invalid time '{text}'")).hint(
-            "use a time such as 2d, 12h, yesterday, monday, '3 days ago', 'last week', 2026-11-22 or 2026-11-22T10:50:00Z",
+            "use a time such as 2d, 12h, yesterday, monday, '3 days ago', 'last week', 2026-W47, 2026-11-22 or 2026-11-22T10:50:00Z",
         )
     })
 }
@@ -246,6 +246,7 @@ fn parse_period(text: &str, now: &Zoned) -> Option<(Zoned, Span)> {
             _ => match parse_weekday(text) {
                 Some(weekday) => (today.nth_weekday(-1, weekday).ok()?, day),
                 None => match text.len() {
+                    8 if text.contains("-w") => (parse_week(text)?, week),
                     7 if text.as_bytes()[4] == b'-' => (format!("{text}-01").parse().ok()?, month),
                     8 | 10 => (text.parse().ok()?, day),
                     _ => return None,
@@ -269,6 +270,13 @@ fn parse_period(text: &str, now: &Zoned) -> Option<(Zoned, Span)> {
         _ => return None,
     };
     Some((at(date)?, length))
+}
+
+/// The Monday of a week such as `2026-w48`.
+fn parse_week(text: &str) -> Option<jiff::civil::Date> {
+    let (year, week) = text.split_once("-w")?;
+    let (year, week) = (year.parse().ok()?, week.parse().ok()?);
+    Some(jiff::civil::ISOWeekDate::new(year, week, jiff::civil::Weekday::Monday).ok()?.date())
 }
 
 fn parse_weekday(text: &str) -> Option<jiff::civil::Weekday> {
@@ -348,15 +356,29 @@ mod tests {
         assert_eq!(both("Last-Week"), both("last week"));
         assert_eq!(both("this month"), range("2026-10-31", "2026-11-30"));
         assert_eq!(both("last_month"), range("2026-09-30", "2026-10-31"));
+        assert_eq!(both("2026-W48"), both("this week"));
+        assert_eq!(both("2027-w01"), range("2027-01-03", "2027-01-10"));
         assert_eq!(both("2026-02"), range("2026-01-31", "2026-02-28"));
         assert_eq!(both("last year"), range("2024-12-31", "2025-12-31"));
         assert_eq!(both("wednesday"), range("2026-11-17", "2026-11-18"));
         assert_eq!(both("last tue"), range("2026-11-23", "2026-11-24"));
         assert_eq!(both("3 days ago"), both("3d"));
         assert_eq!(both("3-days-ago"), both("3d"));
-        for wrong in
-            ["last", "next week", "last week ago", "this monday", "2026-13", "2026-1", "week", "3-", "3-4"]
-        {
+        for wrong in [
+            "last",
+            "next week",
+            "last week ago",
+            "this monday",
+            "2026-13",
+            "2026-W54",
+            "2026-W00",
+            "2026-W4",
+            "abcd-W01",
+            "2026-1",
+            "week",
+            "3-",
+            "3-4",
+        ] {
             assert!(parse_relative(wrong, &now, false).is_err(), "{wrong}");
         }
     }

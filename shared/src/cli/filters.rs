@@ -27,7 +27,7 @@ fn pattern<O: 'static, J: 'static>(
     })
 }
 
-const TIMES: &str = "TIME is 2d, 12h, '3 days ago', yesterday, monday, 'last week', 'this month', 2026-11, 2026-11-22, 2026-11-22T10:50 (local time) or RFC 3339; see codex-agent(7).";
+const TIMES: &str = "TIME is 2d, 12h, '3 days ago', yesterday, monday, 'last week', 'this month', 2026-11, 2026-W47, 2026-11-22, 2026-11-22T10:50 (local time) or RFC 3339; see codex-agent(7).";
 
 fn since<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     Flag::parsed(
@@ -59,7 +59,7 @@ fn on<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
         select_on(&mut args.common, &value.text()?)
     })
     .suggests(suggestions::times)
-    .more("TIME is a day, week, month or year, such as yesterday, monday, 'last week', 2026-11 or 2026-11-22. The same as --since TIME --until TIME.")
+    .more("TIME is a day, week, month or year, such as yesterday, monday, 'last week', 2026-11, 2026-W47 or 2026-11-22. The same as --since TIME --until TIME.")
 }
 
 /// Selects the sessions that were updated within a day, week, month or year.
