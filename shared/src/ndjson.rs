@@ -26,6 +26,8 @@
 //! assert!(records.next().is_none());
 //! ```
 
+pub(crate) mod bounded;
+
 use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal, Read, Write};
 use std::rc::{Rc, Weak};

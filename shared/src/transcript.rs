@@ -28,7 +28,6 @@
 //! |---|---|---|
 //! | 0 | `event` | the records of events of a session |
 //! | 0 | `record` | the records `item` and `turn` |
-//! | 0 | `lines` | lines in bounded memory |
 //! | 0 | `head` | what the beginning of a line shows |
 //! | 0 | [`order`] | work on several threads, whose results are in order |
 //! | 1 | [`stats`] | sums over turns |
@@ -54,7 +53,6 @@ mod events;
 mod figures;
 mod head;
 mod items;
-mod lines;
 mod live;
 mod machine;
 pub mod order;

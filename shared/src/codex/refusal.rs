@@ -24,6 +24,7 @@ use serde::Deserialize;
 use super::files::Files;
 use super::rollout;
 use crate::error::Error;
+use crate::ndjson::bounded::BoundedLines;
 use crate::ndjson::{Lines, RawLine};
 use crate::record::{Id, Session};
 
@@ -139,15 +140,12 @@ pub fn is_spoiled(path: &Path) -> bool {
 
 /// The first line, or the reason why Codex refuses it.
 fn first_line(path: &Path) -> io::Result<Result<First, Refusal>> {
-    let mut lines = Lines::new(rollout::open(path)?, 32 << 10);
+    let mut lines = BoundedLines::first(rollout::open(path)?);
     loop {
-        let line = match lines.next()? {
+        let line = match lines.next_or_rest()? {
             None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the rollout is empty")),
-            Some(RawLine::Whole(line)) if line.trim_ascii().is_empty() => continue,
-            Some(RawLine::Whole(line)) => line,
-            Some(RawLine::TooLong) => {
-                return Ok(Err(Refusal::new("the first line of the rollout is too long")));
-            }
+            Some((line, _)) if line.trim_ascii().is_empty() => continue,
+            Some((line, _)) => line,
         };
         let first = match serde_json::from_slice::<First>(line) {
             Ok(first) if first.kind == "session_meta" => first,

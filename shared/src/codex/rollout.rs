@@ -45,7 +45,7 @@ pub(super) use meta::BARE;
 use meta::{read_meta, read_start};
 use wire::Line;
 
-use crate::ndjson::{Lines, RawLine};
+use crate::ndjson::bounded::BoundedLines;
 use crate::record::Id;
 use crate::time::Timestamp;
 
@@ -162,7 +162,7 @@ pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
     {
         return Ok(Head { meta, ..Head::default() });
     }
-    let mut lines = Lines::new(open(path)?, 32 << 10);
+    let mut lines = BoundedLines::first(open(path)?);
     let mut head = Head { meta: first_meta(&mut lines, path)?, ..Head::default() };
     // Without an envelope the directory is in the first messages.
     if depth == Depth::Message || head.meta.is_bare() {
@@ -176,24 +176,23 @@ pub fn head(path: &Path, depth: Depth) -> io::Result<Head> {
 
 /// The first `session_meta`. Behind a damaged first line the next one may be that of the session that this one was
 /// copied from.
-fn first_meta<R: Read>(lines: &mut Lines<R>, path: &Path) -> io::Result<Meta> {
+fn first_meta<R: Read>(lines: &mut BoundedLines<R>, path: &Path) -> io::Result<Meta> {
     let mut problem = None;
-    while lines.number() < META_WITHIN {
-        let is_first = lines.number() == 0;
-        match lines.next()? {
-            Some(RawLine::Whole(line)) => match read_meta(line) {
+    for number in 1..=META_WITHIN {
+        let is_first = number == 1;
+        match lines.next_or_rest()? {
+            Some((line, is_complete)) => match read_meta(line) {
                 Ok(Some(meta)) if is_first || meta.id == id_of(path) => return Ok(meta),
                 Ok(_) => {}
-                Err(_) if is_first && !line.ends_with(b"\n") => {
+                Err(_) if is_first && !is_complete => {
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the first line is incomplete"));
                 }
                 Err(error) => {
                     let error = error.to_string();
                     let why = error.split(" at line").next().unwrap_or_default().to_owned();
-                    problem.get_or_insert(format!("line {}: {why}", lines.number()));
+                    problem.get_or_insert(format!("line {number}: {why}"));
                 }
             },
-            Some(RawLine::TooLong) => {}
             // Codex has just made the file, or the file has lost its text.
             None if is_first => {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the rollout is empty"));
@@ -233,7 +232,7 @@ fn head_start(path: &Path) -> io::Result<Option<Meta>> {
 }
 
 /// Reads the first message that was typed, else the task of a subagent, else the goal.
-fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<()> {
+fn read_messages<R: Read>(lines: &mut BoundedLines<R>, head: &mut Head) -> io::Result<()> {
     let kinds = [
         "\"user_message\"",
         "\"UserMessage\"",
@@ -249,13 +248,11 @@ fn read_messages<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<(
     let mut goal: Option<String> = None;
     let mut limit = HEAD_LIMIT;
     let mut behind = 0;
-    while (head.title.is_none() || (head.model.is_none() && behind < MODEL_BEHIND))
-        && lines.bytes_read() < limit
+    while (head.title.is_none() || (head.model.is_none() && behind < MODEL_BEHIND)) && lines.offset() < limit
     {
         behind += usize::from(head.title.is_some());
-        let read = lines.bytes_read();
-        // The limit is in a line that is too long.
-        let Some(RawLine::Whole(line)) = lines.next()? else { break };
+        let read = lines.offset();
+        let Some((line, _)) = lines.next_or_rest()? else { break };
         let start = beginning(line);
         let is_wanted = (head.title.is_none() && kinds.iter().any(|word| word.find(line).is_some()))
             || (prompt.is_some() && ends.iter().any(|word| word.find(start).is_some()))
@@ -310,11 +307,10 @@ fn has_names(meta: &Meta) -> bool {
     minor.is_some_and(|minor| (120..137).contains(&minor))
 }
 
-fn read_inherited_name<R: Read>(lines: &mut Lines<R>, head: &mut Head) -> io::Result<()> {
-    while lines.bytes_read() < HEAD_LIMIT {
-        let Some(line) = lines.next()? else { break };
-        if let RawLine::Whole(line) = line
-            && memmem::find(beginning(line), b"\"thread_name_updated\"").is_some()
+fn read_inherited_name<R: Read>(lines: &mut BoundedLines<R>, head: &mut Head) -> io::Result<()> {
+    while lines.offset() < HEAD_LIMIT {
+        let Some((line, _)) = lines.next_or_rest()? else { break };
+        if memmem::find(beginning(line), b"\"thread_name_updated\"").is_some()
             && let Some(LineKind::Named { name }) = LineKind::read(line)
         {
             head.inherited_name = name;

@@ -1,4 +1,4 @@
-//! The lines of a rollout, in bounded memory.
+//! The lines of a text of any size, in bounded memory: those of a rollout.
 //!
 //! Lines of up to 1 MiB are returned as they are. A longer line is shortened while it is read, so that it remains valid
 //! JSON: `replacement_history`, which repeats older lines, becomes null, an image becomes the beginning of its data, and
@@ -20,15 +20,23 @@ const FIRST: usize = 16 << 10;
 
 /// What [`BoundedLines::next`] returns.
 #[derive(Debug, PartialEq)]
-pub(super) enum Found<'a> {
+pub(crate) enum Found<'a> {
     /// A line without its newline.
     Line(&'a [u8]),
     /// The end of the text, with the line that has no newline yet; the line is empty if there is none.
     End(&'a [u8]),
 }
 
+/// Where a line is.
+enum Place {
+    /// In the buffer.
+    Buffer(usize, usize),
+    /// In the line that was shortened.
+    Shortened,
+}
+
 /// Splits a text into lines. After the end of a file that grew, further lines can be read.
-pub(super) struct BoundedLines<R> {
+pub(crate) struct BoundedLines<R> {
     reader: R,
     buffer: Vec<u8>,
     start: usize,
@@ -43,7 +51,7 @@ pub(super) struct BoundedLines<R> {
 
 impl<R: Read> BoundedLines<R> {
     /// The lines of `reader`, whose first byte has this offset in the text, up to the offset `end`.
-    pub(super) fn new(reader: R, offset: u64, end: u64) -> Self {
+    pub(crate) fn new(reader: R, offset: u64, end: u64) -> Self {
         BoundedLines {
             reader,
             buffer: vec![0; BLOCK],
@@ -57,26 +65,26 @@ impl<R: Read> BoundedLines<R> {
     }
 
     /// The first lines of `reader`.
-    pub(super) fn first(reader: R) -> Self {
+    pub(crate) fn first(reader: R) -> Self {
         let mut lines = BoundedLines::new(reader, 0, u64::MAX);
         lines.buffer.truncate(FIRST);
         lines
     }
 
     /// The reader.
-    pub(super) fn reader(&self) -> &R {
+    pub(crate) fn reader(&self) -> &R {
         &self.reader
     }
 
     /// Reads on up to this offset.
-    pub(super) fn read_up_to(&mut self, end: u64) {
+    pub(crate) fn read_up_to(&mut self, end: u64) {
         let held = (self.end - self.start) as u64 + self.long.as_ref().map_or(0, |long| long.length);
         self.left = end.saturating_sub(self.offset + held);
     }
 
     /// Drops the line that has no newline yet, so that it is read again. Returns the offset from which the reader must
     /// continue; `None` if a long line is being shortened, of which nothing was kept.
-    pub(super) fn drop_rest(&mut self) -> Option<u64> {
+    pub(crate) fn drop_rest(&mut self) -> Option<u64> {
         if self.long.is_some() {
             return None;
         }
@@ -86,38 +94,63 @@ impl<R: Read> BoundedLines<R> {
     }
 
     /// The offset behind the last complete line that was returned.
-    pub(super) fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// The next line.
     #[allow(clippy::should_implement_trait)] // The line is borrowed from the buffer, which an Iterator forbids.
-    pub(super) fn next(&mut self) -> io::Result<Found<'_>> {
-        let mut searched = 0;
-        loop {
-            if self.long.is_some() {
-                return self.next_long();
+    pub(crate) fn next(&mut self) -> io::Result<Found<'_>> {
+        Ok(match self.advance()? {
+            Some(Place::Buffer(from, to)) => Found::Line(&self.buffer[from..to]),
+            Some(Place::Shortened) => Found::Line(&self.line),
+            None if self.long.is_some() => Found::End(&[]),
+            None => Found::End(&self.buffer[self.start..self.end]),
+        })
+    }
+
+    /// The next line, and whether it has a newline, which the last one may lack; `None` at the end.
+    pub(crate) fn next_or_rest(&mut self) -> io::Result<Option<(&[u8], bool)>> {
+        Ok(match self.advance()? {
+            Some(Place::Buffer(from, to)) => Some((&self.buffer[from..to], true)),
+            Some(Place::Shortened) => Some((&self.line, true)),
+            None if self.long.is_some() => {
+                self.line = self.long.take().map_or(Vec::new(), |long| long.kept);
+                Some((&self.line, false))
             }
+            None if self.start == self.end => None,
+            None => {
+                let from = std::mem::replace(&mut self.start, self.end);
+                self.offset += (self.end - from) as u64;
+                Some((&self.buffer[from..self.end], false))
+            }
+        })
+    }
+
+    /// Finds the end of the next line; `None` if it has none yet.
+    fn advance(&mut self) -> io::Result<Option<Place>> {
+        let mut searched = 0;
+        while self.long.is_none() {
             let window = &self.buffer[self.start..self.end];
             if let Some(at) = memchr::memchr(b'\n', &window[searched..]) {
                 let from = self.start;
                 self.start += searched + at + 1;
                 self.offset += (self.start - from) as u64;
-                return Ok(Found::Line(&self.buffer[from..self.start - 1]));
+                return Ok(Some(Place::Buffer(from, self.start - 1)));
             }
             searched = window.len();
             if searched > LONG {
                 self.long = Some(Box::default());
             } else if self.fill()? == 0 {
-                return Ok(Found::End(&self.buffer[self.start..self.end]));
+                return Ok(None);
             }
         }
+        self.advance_long()
     }
 
-    /// The next line, which is long and begins in the buffer.
-    fn next_long(&mut self) -> io::Result<Found<'_>> {
-        loop {
-            let Some(long) = &mut self.long else { return Ok(Found::End(&[])) };
+    /// Finds the end of the next line, which is long and begins in the buffer.
+    fn advance_long(&mut self) -> io::Result<Option<Place>> {
+        while let Some(long) = &mut self.long {
             let window = &self.buffer[self.start..self.end];
             let newline = memchr::memchr(b'\n', window);
             let length = newline.unwrap_or(window.len());
@@ -128,12 +161,13 @@ impl<R: Read> BoundedLines<R> {
                 self.start += 1;
                 self.offset += long.length + 1;
                 self.line = self.long.take().map_or(Vec::new(), |long| long.kept);
-                return Ok(Found::Line(&self.line));
+                return Ok(Some(Place::Shortened));
             }
             if self.fill()? == 0 {
-                return Ok(Found::End(&[]));
+                break;
             }
         }
+        Ok(None)
     }
 
     fn fill(&mut self) -> io::Result<usize> {
@@ -295,6 +329,22 @@ mod tests {
         let (all, rest, offset) = lines(b"ab\ncd\nef\n", 6);
         assert_eq!((all, rest, offset), (vec![b"ab".to_vec(), b"cd".to_vec()], Vec::new(), 6));
         assert_eq!(lines(b"", u64::MAX).0, Vec::<Vec<u8>>::new());
+    }
+
+    #[test]
+    fn the_last_line_may_lack_its_newline() {
+        let long = format!("{{\"a\":\"{}", "x".repeat(5 * LONG));
+        for rest in ["", "cd", &long] {
+            let text = format!("ab\n\n{rest}");
+            let mut lines = BoundedLines::first(text.as_bytes());
+            let mut all = Vec::new();
+            while let Some((line, is_complete)) = lines.next_or_rest().unwrap() {
+                all.push((line.len(), is_complete));
+            }
+            assert_eq!(all[..2], [(2, true), (0, true)]);
+            assert_eq!(all.len(), if rest.is_empty() { 2 } else { 3 });
+            assert!(all[2..].iter().all(|(length, is_complete)| *length < WHOLE + 64 && !is_complete));
+        }
     }
 
     #[test]

@@ -9,11 +9,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::lines::{BoundedLines, Found};
 use super::state::Part;
 use crate::codex::files::{Files, RolloutFile};
 use crate::codex::rollout::wire::{Line, object, read, text, text_of_line};
 use crate::codex::rollout::{Base, decompressed};
+use crate::ndjson::bounded::{BoundedLines, Found};
 use crate::record::Id;
 
 /// The number of lines in which the first `session_meta` must be.

@@ -8,12 +8,12 @@ use std::path::Path;
 
 use super::before::Before;
 use super::chain::{Text, of_session, open};
-use super::lines::BoundedLines;
 use super::machine::Machine;
 use super::reader::{Mark, Options, Reader, SHORT, Tail, live_file};
 use super::state::Wants;
 use super::tail::last;
 use crate::codex::files::{Files, RolloutFile};
+use crate::ndjson::bounded::BoundedLines;
 use crate::record::{Id, Status};
 
 /// The point from which a transcript is followed.

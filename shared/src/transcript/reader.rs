@@ -7,13 +7,13 @@ use memchr::memmem;
 
 use super::before::Before;
 use super::chain::{Problem, Source, Text, of_file, of_session, open};
-use super::lines::{BoundedLines, Found};
 use super::machine::Machine;
 use super::record::{Record, Turn};
 use super::state::{Summary, Wants};
 use super::tail::last;
 use crate::codex::files::{Files, RolloutFile};
 use crate::codex::rollout::Name;
+use crate::ndjson::bounded::{BoundedLines, Found};
 use crate::record::Id;
 
 /// The length of the beginning of a line that is compared.
