@@ -344,11 +344,11 @@ impl<'a> Finder<'a> {
                 let mut is_over = false;
                 let mut take = |session: &Session<'_>| {
                     is_over = is_over || !add(session.clone().into_owned());
-                    Ok(())
+                    Ok(!is_over)
                 };
                 match is_ranked {
-                    true => reference::search(index, query, &mut take).map(drop),
-                    false => index.list(query, &mut take).map(drop),
+                    true => reference::search(index, query, &mut |session| take(session).map(drop)).map(drop),
+                    false => index.list_while(query, &mut take).map(drop),
                 }
             },
             |session, _: &mut dyn FnMut((), usize) -> bool| {

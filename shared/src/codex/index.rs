@@ -97,6 +97,15 @@ impl Index {
     /// Pass each session of a query to `emit`, in the order of the query, as soon as the session is known. Returns the
     /// number of sessions.
     pub fn list(&mut self, query: &Query, emit: &mut dyn FnMut(&Session<'_>) -> Result<()>) -> Result<usize> {
+        self.list_while(query, &mut |session| emit(session).map(|()| true))
+    }
+
+    /// As [`Index::list`], until `emit` returns `false`.
+    pub fn list_while(
+        &mut self,
+        query: &Query,
+        emit: &mut dyn FnMut(&Session<'_>) -> Result<bool>,
+    ) -> Result<usize> {
         let mut page = Page::new(query, emit);
         if page.flow().is_break() || !self.home.exists() {
             return Ok(0);

@@ -18,11 +18,11 @@ pub(super) struct Page<'e> {
     /// The ids that were offered before it, sorted.
     before: Vec<Id>,
     emit_failed: bool,
-    emit: &'e mut dyn FnMut(&Session<'_>) -> Result<()>,
+    emit: &'e mut dyn FnMut(&Session<'_>) -> Result<bool>,
 }
 
 impl<'e> Page<'e> {
-    pub(super) fn new(query: &'e Query, emit: &'e mut dyn FnMut(&Session<'_>) -> Result<()>) -> Page<'e> {
+    pub(super) fn new(query: &'e Query, emit: &'e mut dyn FnMut(&Session<'_>) -> Result<bool>) -> Page<'e> {
         Page {
             query,
             skip: query.offset,
@@ -76,9 +76,9 @@ impl<'e> Page<'e> {
         }
         let emitted = (self.emit)(session);
         self.emit_failed = emitted.is_err();
-        emitted?;
+        let goes_on = emitted?;
         self.given += 1;
-        self.left -= 1;
+        self.left = if goes_on { self.left - 1 } else { 0 };
         Ok(self.flow())
     }
 
@@ -107,7 +107,7 @@ mod tests {
                 let mut emitted = 0;
                 let mut emit = |_: &Session<'_>| {
                     emitted += 1;
-                    Ok(())
+                    Ok(true)
                 };
                 let mut page = Page::new(&query, &mut emit);
                 assert_eq!(page.wanted(), Some(if limit == 0 { 0 } else { limit + offset }));
@@ -119,5 +119,18 @@ mod tests {
                 assert_eq!(emitted, limit);
             }
         }
+    }
+
+    #[test]
+    fn a_page_is_full_if_its_receiver_has_enough() {
+        let query = Query::default();
+        let mut emitted = 0;
+        let mut emit = |_: &Session<'_>| {
+            emitted += 1;
+            Ok(emitted < 2)
+        };
+        let mut page = Page::new(&query, &mut emit);
+        let flows: Vec<bool> = (0..3).map(|_| page.offer(&Session::default()).unwrap().is_break()).collect();
+        assert_eq!((flows, page.given(), emitted), (vec![false, true, true], 2, 2));
     }
 }
