@@ -192,6 +192,28 @@ fn rows_and_counts_are_for_pipes() {
     assert_eq!(ran.out.lines().count(), 1, "{}", ran.err);
 }
 
+/// Items without a match are printed as a whole, and with --quiet nothing is.
+#[test]
+fn the_forms_of_grep_that_print_no_match() {
+    let world = two_sessions();
+    let rows = world.ok(&["codex-agent-grep", "-v", "deadlock|cache", "--fields", "line", FIRST]);
+    let texts = ["Where is the Parser?\\nIn src/é.rs: \"fn parse\"", "a\\nb\\nparser c\\nd\\ne", "nowhere"];
+    assert_eq!(rows.lines().collect::<Vec<_>>(), texts);
+    let words = ["codex-agent-grep", "-v", "deadlock", "--in", "assistant", "--color=never"];
+    let shown = on_terminal(&world, &words, 80);
+    assert!(shown.contains("0000000a:1:2 assistant  a") && shown.contains("parser c"), "{shown}");
+    for more in [&[][..], &["-c"], &["-l"], &["--json"], &["-v"]] {
+        let ran = world.run(&[&["codex-agent-grep", "-q", "parser"], more].concat());
+        assert_eq!((ran.exits(0).out.as_str(), ran.err.as_str()), ("", ""), "{more:?}");
+    }
+    let ran = world.run(&["codex-agent-grep", "--quiet", "frobnicate"]);
+    assert_eq!((ran.exits(1).out.as_str(), ran.err.as_str()), ("", ""));
+    // On a narrow terminal an address has its short form as a whole.
+    let fields = ["codex-agent-grep", "-i", "parser", "--fields", "address,role,title,line"];
+    let shown = on_terminal(&world, &fields, 60);
+    assert!(shown.contains("0000000a:1:2") && shown.contains("0000000b:1:1"), "{shown}");
+}
+
 #[test]
 fn a_terminal_has_the_matches_below_their_session() {
     let world = two_sessions();
@@ -273,6 +295,7 @@ fn errors_name_the_pattern_and_the_session() {
         (&["a", "--in", "usr"], "invalid value 'usr'"),
         (&["-i", "-S", "a"], "--ignore-case and --smart-case cannot be combined"),
         (&["-c", "--json", "a"], "--count and --json cannot be combined"),
+        (&["-c", "--json", "a"], "in a pipe, -c prints rows"),
         (&["a", FIRST, "--since", "2d"], "filters of sessions cannot be combined with REF"),
         (&["--all-of", " "], "the words of the pattern are missing"),
         (&["a{1000}{1000}{1000}"], "invalid pattern"),

@@ -2,7 +2,7 @@
 
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::config;
-use codex_agent_shared::error::Result;
+use codex_agent_shared::error::{Result, is_quiet};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::{Listing, Rows, Sessions, Shape, label};
 use codex_agent_shared::record::{Id, Session};
@@ -33,11 +33,16 @@ pub(super) enum Form {
     Sessions(Box<Sessions>),
     /// The number of matches of each session.
     Counts(Box<Listing>),
+    /// Nothing: only the exit status is of interest.
+    Nothing,
 }
 
 impl Form {
     pub(super) fn new(args: &Args, index: &Index) -> Result<Form> {
         let own = &args.own;
+        if is_quiet() {
+            return Ok(Form::Nothing);
+        }
         let context = Context {
             before: own.before.or(own.context).unwrap_or(0),
             after: own.after.or(own.context).unwrap_or(0),
@@ -84,7 +89,7 @@ impl Form {
                 };
                 listing.add(&MatchRecord::new(hit), &more, Rows { plain, table: |_| Vec::<Cell>::new() })
             }
-            Form::Sessions(_) | Form::Counts(_) => Ok(()),
+            Form::Sessions(_) | Form::Counts(_) | Form::Nothing => Ok(()),
         }
     }
 
@@ -103,6 +108,7 @@ impl Form {
                 // There is no record of a count.
                 listing.add(&(), &[], Rows { plain, table }).map(|()| true)
             }
+            Form::Nothing => Ok(true),
             Form::People(_) | Form::Items(..) => Ok(false),
         }
     }
@@ -113,7 +119,7 @@ impl Form {
             Form::People(people) => people.output.flush(),
             Form::Items(listing, _) => listing.flush(),
             Form::Sessions(sessions) => sessions.flush(),
-            Form::Counts(_) => Ok(()),
+            Form::Counts(_) | Form::Nothing => Ok(()),
         }
     }
 
@@ -122,6 +128,7 @@ impl Form {
             Form::People(mut people) => people.output.flush(),
             Form::Items(listing, _) | Form::Counts(listing) => listing.finish(),
             Form::Sessions(sessions) => sessions.finish(),
+            Form::Nothing => Ok(()),
         }
     }
 }

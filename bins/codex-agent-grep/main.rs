@@ -54,7 +54,7 @@ fn pattern_flags() -> [Flag; 7] {
         Flag::switch("word-regexp", "match only whole words", |args| &mut args.own.word).short('w'),
         Flag::switch("invert-match", "print the messages that do not match", |args| &mut args.own.invert)
             .short('v')
-            .more("Of each message the first line is printed."),
+            .more("Of each message all lines are printed."),
         Flag::switch("all-of", "search for sessions that have all words of PATTERN, each in any message", |args| &mut args.own.all_of)
             .more("PATTERN is divided at white space into several patterns; with -e, each PATTERN is one. Messages with any of them are printed. Upper and lower case are distinguished unless -i or -S is given, other than by codex-agent-find --said."),
     ]
@@ -138,7 +138,7 @@ fn tool() -> Tool {
             "    codex-agent grep 'rate limit' --since 30d",
             "Without REF, which may be an address of a turn, all sessions that the filters select are searched, the newest first. There is no index: the rollouts are read, about as fast as ripgrep does. With '-', sessions are read from standard input: session records, JSON strings, or lines up to their first TAB.",
             "Each message is found once, although Codex writes it several times, and again into forks and compactions. Text that Codex or the TUI added to a message, such as the contents of AGENTS.md, is not searched. Inherited turns of a fork are found in the session that was forked; they are searched in the fork if REF names it and not the other one. Messages of turns that were rolled back or reverted are found, and marked as undone; their addresses have Codex's id of the turn, which a terminal does not show. A message that Codex wrote in several parts is found by the words of each part. Archived sessions and subagents are searched, too, but unless --archived or --subagents is given, their matches are only counted, in a last line on standard error if that is a terminal.",
-            "Each match has an address, SESSION:TURN:ITEM, which codex-agent-show(1) prints in its place, and before which codex-agent-fork(1) forks. On a terminal the matching lines are printed below the title of their session. In a pipe a row is printed for each item, with these columns, separated by TABs: address, time, role (with 'undone' behind it), and the matching lines, with their context, in which a newline is \\n.",
+            "With --quiet nothing is printed, and the search ends at the first match. Each match has an address, SESSION:TURN:ITEM, which codex-agent-show(1) prints in its place, and before which codex-agent-fork(1) forks. On a terminal the matching lines are printed below the title of their session. In a pipe a row is printed for each item, with these columns, separated by TABs: address, time, role (with 'undone' behind it), and the matching lines, with their context, in which a newline is \\n.",
         ])
         .command(
             Command::new(run)
@@ -203,10 +203,15 @@ fn check_usage(args: &Args) -> Result<()> {
         ("--count", own.count, "--format", args.common.template.is_some()),
         ("--count", own.count, "--fields", args.common.fields.is_some()),
     ];
-    match pairs.into_iter().find(|(_, first, _, second)| *first && *second) {
-        Some((first, _, second, _)) => Err(Error::usage(format!("{first} and {second} cannot be combined"))),
-        None => Ok(()),
-    }
+    let Some((first, _, second, _)) = pairs.into_iter().find(|(_, first, _, second)| *first && *second)
+    else {
+        return Ok(());
+    };
+    let error = Error::usage(format!("{first} and {second} cannot be combined"));
+    Err(match own.count && first == "--count" {
+        true => error.hint("in a pipe, -c prints rows: id, number of matches and title, separated by TABs"),
+        false => error,
+    })
 }
 
 /// The search; takes the pattern off the operands.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use codex_agent_shared::codex::files::Files;
 use codex_agent_shared::codex::index::Index;
-use codex_agent_shared::error::{Error, Exit, Result, note, reason, warn};
+use codex_agent_shared::error::{Error, Exit, Result, is_quiet, note, reason, warn};
 use codex_agent_shared::query::{Archived, Filter, Query};
 use codex_agent_shared::record::{Field, Id, Session};
 use codex_agent_shared::reference;
@@ -56,11 +56,11 @@ pub(super) fn search_all(args: &Args, search: &Search) -> Result<Exit> {
     let home = index.home().path().to_owned();
     let files = OnceLock::new();
     let mut tally = Tally::new(args);
-    let most = match (args.own.list, args.own.most) {
+    let most = match (args.own.list || is_quiet(), args.own.most) {
         (true, _) => 1,
         (false, most) => most.unwrap_or(usize::MAX),
     };
-    let is_counted = args.own.list || args.own.count;
+    let is_counted = args.own.list || args.own.count || is_quiet();
     let mut count = 0;
     in_order(
         |add| {
@@ -176,18 +176,19 @@ fn feed_selected(
     };
     let mut seen = HashSet::new();
     let mut is_over = false;
-    let all = shown.subagents && shown.archived == hidden.archived;
+    // Sessions that are not shown are searched for a note alone.
+    let all = is_quiet() || (shown.subagents && shown.archived == hidden.archived);
     for (filter, is_hidden) in [(shown, false), (hidden, true)] {
         if is_over || (is_hidden && all) {
             continue;
         }
         let query = Query { filter, fields: fields.clone(), full: args.common.full, ..Query::default() };
-        index.list(&query, &mut |session| {
-            if !is_over && session.id.is_some_and(|id| seen.insert(id)) {
+        index.list_while(&query, &mut |session| {
+            if session.id.is_some_and(|id| seen.insert(id)) {
                 let session = session.clone().into_owned();
                 is_over = !add(Job { session, is_hidden, inherits: args.own.inherited, turn: None });
             }
-            Ok(())
+            Ok(!is_over)
         })?;
     }
     Ok(())
@@ -259,7 +260,7 @@ struct Tally {
 impl Tally {
     fn new(args: &Args) -> Tally {
         Tally {
-            limit: args.common.limit.unwrap_or(usize::MAX),
+            limit: if is_quiet() { 1 } else { args.common.limit.unwrap_or(usize::MAX) },
             is_named: !args.operands.is_empty(),
             shows_inherited: args.own.inherited,
             printed: 0,

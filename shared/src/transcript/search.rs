@@ -284,7 +284,8 @@ pub struct MatchRecord<'h> {
     pub inherited: bool,
     /// The complete text that was searched.
     pub text: &'h str,
-    /// The lines with a match, each with its number, counted from 1.
+    /// The lines with a match, or all lines if items without a match are searched for; each with its number, counted
+    /// from 1.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Vec<serde_json::Value>>"))]
     pub lines: Vec<(u64, &'h str)>,
     /// The start and the end of each match in the text, in characters; the end is that of the character behind the match.
@@ -377,10 +378,12 @@ impl Hit {
         })
     }
 
-    /// The lines with a match; the first one if a match is only of a newline, or if there is none.
+    /// The lines with a match; the first one if a match is only of a newline, and all of them if there is none.
     pub fn lines(&self) -> impl Iterator<Item = TextLine<'_>> {
         let has_any = self.all_lines().any(|line| !line.spans.is_empty());
-        self.all_lines().filter(move |line| !line.spans.is_empty() || (!has_any && line.number == 1))
+        let is_whole = self.spans.is_empty();
+        self.all_lines()
+            .filter(move |line| is_whole || !line.spans.is_empty() || (!has_any && line.number == 1))
     }
 }
 
@@ -416,5 +419,8 @@ mod tests {
         assert_eq!(lines[2], (3, "d", vec![0..1]));
         let record = MatchRecord::new(&hit);
         assert_eq!(record.spans, [(1, 2), (3, 6), (5, 7), (10, 11)]);
+        // Without a match the item is printed as a whole.
+        let none = self::hit("one\ntwo", &[]);
+        assert_eq!(MatchRecord::new(&none).lines, [(1, "one"), (2, "two")]);
     }
 }
