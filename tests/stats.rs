@@ -115,6 +115,78 @@ fn subagents_count_for_their_root_and_undone_turns_are_spent() {
     assert_eq!((&failures[0]["turns"], &failures[0]["unknown_turns"]), (&7.into(), &3.into()));
 }
 
+/// The file of a reviewer names the session that it reviewed, but not in every version.
+#[test]
+fn reviewers_count_for_the_session_that_they_reviewed() {
+    for (version, is_named) in [("0.106.0", false), ("0.137.0", true), ("0.169.0", true), ("0.171.0", true)] {
+        let (world, want) = (world(version), expected(version));
+        let of = |label: &str| want.iter().find(|((own, _), _)| own == label).unwrap().1;
+        let (misc, reviewer) = (id_of(version, "misc"), id_of(version, "reviewer"));
+        for more in [&[][..], &["--no-database"]] {
+            let tree = stats(&world, &[&["--by", "session", "--tree"], more].concat());
+            let found = |id: &str| tree.iter().find(|one| one["session"] == *id);
+            let whole = match is_named {
+                true => [0, 1, 2, 3].map(|at| of("misc")[at] + of("reviewer")[at]),
+                false => *of("misc"),
+            };
+            assert_eq!(tokens(found(&misc).unwrap()), whole, "{version}");
+            assert_eq!(found(&reviewer).is_some(), !is_named, "{version}");
+        }
+    }
+}
+
+/// The turns that Codex imported are those of another program; what follows them is Codex's own.
+#[test]
+fn imported_turns_are_not_counted() {
+    const SESSION: &str = "01a2290c-4723-7ed3-8a51-814e10e21868";
+    let world = World::new();
+    let line = |kind: &str, payload: Value| {
+        let at = "2026-11-29T20:43:20.228Z";
+        format!("{}\n", serde_json::json!({"timestamp": at, "type": kind, "payload": payload}))
+    };
+    let event = |payload: Value| line("event_msg", payload);
+    let usage = |input: u64, total: u64| serde_json::json!({"input_tokens": input, "output_tokens": 0, "total_tokens": total});
+    let mut text = line(
+        "session_meta",
+        serde_json::json!({"id": SESSION, "timestamp": "2026-11-29T20:43:20.227Z", "cwd": "/tmp/work",
+            "originator": "codex-tui", "cli_version": "0.171.0", "source": "vscode", "model_provider": "openai"}),
+    );
+    // As 0.171 imports a session: the last turn has an estimate in place of tokens.
+    for number in [1, 2] {
+        let id = format!("external-import-turn-{number}");
+        text += &event(serde_json::json!({"type": "task_started", "turn_id": id, "started_at": 1795860060}));
+        text += &event(serde_json::json!({"type": "user_message", "message": "please"}));
+        text += &event(serde_json::json!({"type": "agent_message", "message": "done"}));
+        if number == 2 {
+            let info =
+                serde_json::json!({"total_token_usage": usage(0, 19), "last_token_usage": usage(0, 19)});
+            text += &event(
+                serde_json::json!({"type": "agent_message", "message": "<EXTERNAL SESSION IMPORTED>"}),
+            );
+            text += &event(serde_json::json!({"type": "token_count", "info": info}));
+        }
+        text +=
+            &event(serde_json::json!({"type": "task_complete", "turn_id": id, "last_agent_message": null}));
+    }
+    let name = format!("home/.codex/sessions/2026/11/29/rollout-2026-11-29T20-43-20-{SESSION}.jsonl");
+    world.write(&name, &text);
+    assert_eq!(stats(&world, &[]), [Value::Null; 0]);
+    let shown = on_terminal(&world, &["codex-agent-stats"], 80);
+    assert!(shown.contains("2 imported turns of other programs not counted"), "{shown}");
+    let own = "01a2290d-0000-7000-8000-000000000000";
+    let info = serde_json::json!({"total_token_usage": usage(70, 89), "last_token_usage": usage(70, 70)});
+    text += &event(serde_json::json!({"type": "task_started", "turn_id": own}));
+    text += &event(serde_json::json!({"type": "user_message", "message": "go on"}));
+    text += &event(serde_json::json!({"type": "agent_message", "message": "gone on"}));
+    text += &event(serde_json::json!({"type": "token_count", "info": info}));
+    text +=
+        &event(serde_json::json!({"type": "task_complete", "turn_id": own, "last_agent_message": "gone on"}));
+    world.write(&name, &text);
+    let found = stats(&world, &["--on", "2026-W48"]);
+    assert_eq!((found.len(), &found[0]["turns"], tokens(&found[0])), (1, &1.into(), [70, 0, 0, 0]));
+    assert_eq!(found[0]["unknown_turns"], 0);
+}
+
 #[test]
 fn sessions_are_chosen_and_grouped() {
     let world = world("0.169.0");

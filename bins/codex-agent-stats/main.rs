@@ -1,6 +1,7 @@
 //! codex-agent-stats: count the tokens and turns of Codex sessions.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::process::ExitCode;
 
 use codex_agent_shared::choice::Choice;
@@ -10,6 +11,7 @@ use codex_agent_shared::cli::remote::Operands;
 use codex_agent_shared::cli::{Command, Completes, Takes, Tool, Value, filters, flags};
 use codex_agent_shared::codex::files::Files;
 use codex_agent_shared::codex::index::Index;
+use codex_agent_shared::codex::rollout;
 use codex_agent_shared::error::{Error, Exit, Result, note, reason, warn};
 use codex_agent_shared::group::Groups;
 use codex_agent_shared::query::{Archived, Query};
@@ -64,7 +66,7 @@ fn stats_flags() -> [Flag; 3] {
             "count subagents as a part of the session that started them",
             |args: &mut Args| &mut args.own.tree,
         )
-        .more("A reviewer has no such session in its rollout, and is counted alone."),
+        .more("A reviewer counts for the session that it reviewed. Codex 0.106 and older versions do not write that session into any file; the reviewer is counted alone."),
         Flag::switch("kept", "leave out turns that were rolled back or reverted", |args: &mut Args| {
             &mut args.own.kept
         })
@@ -87,7 +89,7 @@ fn tool() -> Tool {
             "Counts the tokens, turns and durations of sessions from their rollouts, by day, week, month, project, model, session or group. Each answer of the model counts once: the turns that a fork or a subagent begins with are counted in the session that they were copied from, and repeated counts of the same answer are skipped. Compactions by the service are counted since Codex 0.153, which records their tokens. The numbers are those that Codex recorded; no prices are computed.",
             "    codex-agent stats --on 'last week'",
             "Without REF, all sessions that the filters select are counted, with archived ones and subagents. --since, --until and --on choose answers by their time, and not sessions. With '-', sessions are read from standard input: session records, JSON strings, or lines up to their first TAB.",
-            "A turn without an answer, such as one that was interrupted at once, has no tokens; if the tokens of a turn are unknown, a '+' marks the sum as a lower bound. The tokens of the input include those that were cached, and the tokens of the output include those of the reasoning.",
+            "A turn without an answer, such as one that was interrupted at once, has no tokens; if the tokens of a turn are unknown, a '+' marks the sum as a lower bound. The tokens of the input include those that were cached, and the tokens of the output include those of the reasoning. Turns that Codex imported from another program, such as Claude Code, are not counted: that program spent their tokens, and the rollout does not have them. The turns that follow them in Codex are counted.",
             "In a pipe each row has the values of --by and these columns, separated by TABs: numbers of sessions and turns, duration in milliseconds, tokens of the input, cached ones, of the output, of the reasoning, and the number of turns whose tokens are unknown.",
         ])
         .command(
@@ -139,7 +141,11 @@ fn run(mut args: Args) -> Result<Exit> {
     let sessions = find_sessions(&args, &mut index)?;
     let places = Places::read(&args, &mut index, &sessions)?;
     let empty = Stats::new(args.own.by.clone(), since, until);
-    let (stats, failed) = count_all(&sessions, index.files(), &places, &empty, args.own.kept)?;
+    let Counted { stats, imported, failed } =
+        count_all(&sessions, index.files(), &places, &empty, args.own.kept)?;
+    if imported > 0 {
+        note(format_args!("{} of other programs not counted", counted(imported, "imported turn")));
+    }
     if stats.sums.is_empty() {
         note(format_args!("nothing to count in {}", counted(sessions.len(), "session")));
     }
@@ -204,7 +210,7 @@ impl Places {
                 let (Some(id), mut at) = (session.id, session.clone()) else { continue };
                 // Agents are not nested without end, but a damaged home may say so.
                 for _ in 0..64 {
-                    let Some(parent) = at.subagent.as_ref().and_then(|agent| agent.parent) else { break };
+                    let Some(parent) = parent_of(&at) else { break };
                     let above = match known.get(&parent) {
                         Some(known) => Some((*known).clone()),
                         None => index.get(parent)?,
@@ -220,15 +226,33 @@ impl Places {
     }
 }
 
-/// Counts the sessions; a rollout that cannot be read is reported. Returns whether there is such one.
+/// The session that started a subagent; of a reviewer only its rollout has it.
+fn parent_of(session: &Session<'_>) -> Option<Id> {
+    let agent = session.subagent.as_ref()?;
+    agent.parent.or_else(|| {
+        let path = Path::new(session.rollout_path.as_deref()?);
+        rollout::head(path, rollout::Depth::Start).ok()?.meta.parent
+    })
+}
+
+/// What was counted.
+struct Counted {
+    stats: Stats,
+    /// The number of turns that Codex imported from other programs, which are not counted.
+    imported: usize,
+    /// Whether a rollout could not be read.
+    failed: bool,
+}
+
+/// Counts the sessions; a rollout that cannot be read is reported.
 fn count_all(
     sessions: &[Session<'static>],
     files: &Files,
     places: &Places,
     empty: &Stats,
     kept: bool,
-) -> Result<(Stats, bool)> {
-    let (mut all, mut failed) = (empty.clone(), false);
+) -> Result<Counted> {
+    let mut all = Counted { stats: empty.clone(), imported: 0, failed: false };
     in_order(
         |add| {
             sessions.iter().all(add);
@@ -237,23 +261,32 @@ fn count_all(
         |session, _: &mut dyn FnMut((), usize) -> bool| count(session, files, places, empty, kept),
         |found| {
             match found {
-                Found::End(Ok(stats)) => all.add_session(stats),
+                Found::End(Ok((stats, imported))) => {
+                    all.stats.add_session(stats);
+                    all.imported += imported;
+                }
                 Found::End(Err(error)) => {
                     warn(error.message());
-                    failed = true;
+                    all.failed = true;
                 }
                 Found::Result((), _) => {}
             }
             Ok(true)
         },
     )?;
-    Ok((all, failed))
+    Ok(all)
 }
 
-/// The sums of one session.
-fn count(session: &Session<'_>, files: &Files, places: &Places, empty: &Stats, kept: bool) -> Result<Stats> {
-    let mut stats = empty.clone();
-    let Some(id) = session.id else { return Ok(stats) };
+/// The sums of one session, and the number of its turns that were imported.
+fn count(
+    session: &Session<'_>,
+    files: &Files,
+    places: &Places,
+    empty: &Stats,
+    kept: bool,
+) -> Result<(Stats, usize)> {
+    let (mut stats, mut imported) = (empty.clone(), 0);
+    let Some(id) = session.id else { return Ok((stats, 0)) };
     let failed = |error: std::io::Error| {
         Error::new(format!(
             "cannot read the transcript of session '{id}': {}; it is not counted",
@@ -277,10 +310,14 @@ fn count(session: &Session<'_>, files: &Files, places: &Places, empty: &Stats, k
         if turn.inherited || (kept && turn.undone) {
             continue;
         }
+        if turn.is_imported() {
+            imported += 1;
+            continue;
+        }
         for group in groups {
             let group = Some(group.as_str()).filter(|name| !name.is_empty());
             stats.add(&turn, &Place { project, session: Some(root), group });
         }
     }
-    Ok(stats)
+    Ok((stats, imported))
 }

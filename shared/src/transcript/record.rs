@@ -533,6 +533,11 @@ impl Turn {
         self
     }
 
+    /// Whether another program had the turn, and Codex imported it (0.133 and later): nothing about its tokens is known.
+    pub fn is_imported(&self) -> bool {
+        self.turn_id.as_deref().is_some_and(|id| id.starts_with("external-import-turn-"))
+    }
+
     /// The address of the turn: SESSION:TURN, where TURN is the number, or Codex's id of a turn without a number.
     pub fn address(&self) -> Option<String> {
         address(self.session, self.turn, self.turn_id.as_deref(), None)

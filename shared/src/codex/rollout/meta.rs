@@ -29,6 +29,8 @@ pub struct Meta {
     pub source: Option<String>,
     /// The parent and names of a subagent.
     pub subagent: Option<Subagent<'static>>,
+    /// The session that started this one, also of a reviewer (from 0.137 at the latest).
+    pub parent: Option<Id>,
     /// The path of a subagent among the agents of its tree, such as `/root/explore` (from 0.169 on).
     pub agent_path: Option<String>,
     /// The ordinal of the first line that is not a copy of a line of the parent (subagents with context).
@@ -198,6 +200,8 @@ struct Payload<'a> {
     timestamp: Option<Cow<'a, str>>,
     #[serde(borrow)]
     forked_from_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    parent_thread_id: Option<Cow<'a, str>>,
     cwd: Option<String>,
     originator: Option<String>,
     cli_version: Option<String>,
@@ -253,6 +257,7 @@ impl From<Payload<'_>> for Meta {
             cli_version: payload.cli_version,
             source: source.map(Cow::into_owned),
             subagent,
+            parent: payload.parent_thread_id.and_then(|id| Id::parse(&id)),
             agent_path: payload.agent_path,
             own_from: payload.own_from,
             model_provider: payload.model_provider,
