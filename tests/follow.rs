@@ -51,6 +51,22 @@ fn all_sessions_are_followed_also_those_that_are_new() {
     crash(&mut watch);
 }
 
+/// The past of several sessions is printed in the order of its times, and with colours where they are asked for.
+#[test]
+fn the_past_of_several_sessions_is_merged() {
+    let fake = Fake::newest();
+    let (first, second) = (fake.begin("one"), fake.begin("two"));
+    fake.resume(&first, "three").succeeds();
+    fake.resume(&second, "four").succeeds();
+    let words = ["watch", "-n", "2", "--until", "idle", "--only", "user", &second, &first];
+    let text = fake.good(&words);
+    let texts: Vec<&str> = text.lines().map(|row| row.split('\t').nth(4).unwrap()).collect();
+    assert_eq!(texts, ["one", "two", "three", "four"], "{text}");
+    let coloured = fake.good(&[&words[..], &["--color=always"]].concat());
+    assert!(coloured.contains("\u{1b}[2m") && !coloured.contains('\t'), "{coloured}");
+    assert_eq!(coloured.lines().count(), 4, "{coloured}");
+}
+
 #[test]
 fn items_are_chosen_and_past_turns_are_printed() {
     let fake = Fake::newest();

@@ -274,6 +274,7 @@ impl Jobs {
                 answers: self.answers,
                 events: self.events,
                 color: is_terminal() && common.color.is_on(),
+                as_terminal: false,
             }),
         }
     }

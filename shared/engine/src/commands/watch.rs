@@ -21,6 +21,7 @@ use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::error::{Exit, Result, Stream, status, warn};
 use codex_agent_shared::record::{Id, Status};
+use codex_agent_shared::terminal::Color;
 use codex_agent_shared::text::{counted, quoted};
 use codex_agent_shared::time::Timestamp;
 use codex_agent_shared::transcript::Record;
@@ -28,6 +29,8 @@ use codex_agent_shared::watch::Watch;
 
 /// The polling interval.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// The size of the past records of several sessions that are kept in order to sort them, in bytes.
+const PAST: usize = 16 << 20;
 
 /// Labels the jobs of a queue by their places.
 fn with_places(show: Show, dir: &RunDir, tasks: &RunProgress) -> Show {
@@ -269,11 +272,15 @@ pub fn watch_sessions(
     add: AddSessions<'_>,
 ) -> Result<Exit> {
     let mut sessions = Watch::new(Home::find(common.codex_home.as_deref())?);
+    let as_terminal = common.color == Color::Always;
+    let options = ShowOptions { as_terminal, color: options.color || as_terminal, ..options };
     let style =
         RecordStyle { only: flags.only.clone(), full: flags.full, is_tagged: true, ..RecordStyle::default() };
     let mut show = Show::new(options, 2).with_records(style);
     let mut runs = group.map(GroupRuns::new);
     let mut next = Instant::now();
+    // The last turns of several sessions are printed in the order of their times.
+    let mut past = flags.last.map(|_| Past::default());
     // A reader that has left is noticed also while there is nothing to write.
     while !show.is_closed() && !Stream::Out.is_closed() {
         if Instant::now() >= next {
@@ -297,10 +304,14 @@ pub fn watch_sessions(
         }
         sessions.poll(&mut |record| {
             if runs.as_ref().is_none_or(|runs| runs.leaves(record)) {
-                show.record(record);
+                match &mut past {
+                    Some(past) => past.add(record, &mut show),
+                    None => show.record(record),
+                }
             }
             Ok(())
         })?;
+        past.take().into_iter().for_each(|mut past| past.print(&mut show));
         match &runs {
             Some(runs) => runs.show_running(&mut show),
             None => show.show_running(Counts::default(), &mut std::iter::empty()),
@@ -319,6 +330,40 @@ pub fn watch_sessions(
     let has_failed = |status| matches!(status, Some(Status::Failed | Status::Interrupted));
     let failed = flags.exit_status && sessions.statuses().any(|(_, status)| has_failed(status));
     Ok(if failed { Exit::Negative } else { Exit::Done })
+}
+
+/// Records of the past of several sessions.
+#[derive(Default)]
+struct Past {
+    records: Vec<(Timestamp, Record)>,
+    /// The time of the last record of the session that is read.
+    last: Option<(Option<Id>, Timestamp)>,
+    size: usize,
+}
+
+impl Past {
+    /// Adds a record. What is more than can be kept is printed session by session.
+    fn add(&mut self, record: &Record, show: &mut Show) {
+        let (session, at) = place(record);
+        // A session remains in its order: an item has the time of its beginning, a turn that of its end.
+        let before = self.last.filter(|(last, _)| *last == session).map(|(_, at)| at);
+        let at = at.into_iter().chain(before).max().unwrap_or(Timestamp(i64::MIN));
+        self.last = Some((session, at));
+        self.size += size_of::<Record>();
+        if let Record::Item(item) = record {
+            self.size += item.text.as_ref().map_or(0, String::len);
+        }
+        self.records.push((at, record.clone()));
+        if self.size > PAST {
+            self.print(show);
+        }
+    }
+
+    fn print(&mut self, show: &mut Show) {
+        self.records.sort_by_key(|(at, _)| *at);
+        self.records.drain(..).for_each(|(_, record)| show.record(&record));
+        self.size = 0;
+    }
 }
 
 /// The runs of a group, which other processes drive.

@@ -47,6 +47,8 @@ pub struct ShowOptions {
     pub events: bool,
     /// Whether a terminal has colours.
     pub color: bool,
+    /// Whether the lines are those of a terminal, also in a pipe.
+    pub as_terminal: bool,
 }
 
 /// Returns the place of a job in its queue, from 1. The flag is whether places may have changed since the last call.
@@ -84,7 +86,7 @@ impl Show {
             output: Output::nonblocking(),
             options,
             several: jobs > 1,
-            terminal: is_terminal(),
+            terminal: is_terminal() || options.as_terminal,
             is_past: false,
             live,
             places: None,
