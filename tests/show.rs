@@ -14,7 +14,7 @@ use crate::world::fake::Fake;
 use crate::world::json as records;
 use crate::world::real::Real;
 use crate::world::schemas::{As, find_mismatch};
-use crate::world::terminal::{Terminal, columns_of, without_escapes};
+use crate::world::terminal::{Terminal, columns_of, on_terminal, without_escapes};
 use crate::world::{World, copy, data};
 
 const VERSIONS: [&str; 4] = ["0.106.0", "0.137.0", "0.169.0", "0.171.0"];
@@ -434,6 +434,25 @@ fn the_real_codex_is_shown() {
 }
 
 /// A name that ends like an address is a name first.
+/// Whole columns are omitted before a part of an address is.
+#[test]
+fn a_narrow_terminal_has_the_address_of_each_turn() {
+    let (world, ids) = world("0.171.0");
+    let id = &ids["tools"];
+    for columns in [44, 60, 80, 120] {
+        let shown = on_terminal(&world, &["codex-agent-show", id, "--oneline", "--color=never"], columns);
+        let lines: Vec<&str> = shown.lines().collect();
+        let address = format!("{}:1", &id[id.len() - 8..]);
+        assert!(lines[0].starts_with("TURN") && lines[1].starts_with(&address), "{columns}: {shown}");
+        assert!(lines[1].contains("completed"), "{columns}: {shown}");
+        assert_eq!(lines[0].contains("TOOK"), columns >= 80, "{columns}: {shown}");
+        assert!(
+            lines.iter().all(|line| line.trim_end().chars().count() <= columns.into()),
+            "{columns}: {shown}"
+        );
+    }
+}
+
 #[test]
 fn a_name_with_a_colon_is_a_name() {
     let fake = Fake::newest();

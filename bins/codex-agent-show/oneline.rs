@@ -9,6 +9,9 @@ use codex_agent_shared::transcript::{Record, Role, Turn};
 
 use codex_agent_shared::transcript::prose;
 
+/// More than the width of a time, a duration or a number, which are shown as a whole or not at all.
+const WHOLE: usize = 32;
+
 /// The lines of the turns of sessions.
 pub(super) struct Oneline {
     /// The table of a terminal; `None` for rows.
@@ -20,12 +23,16 @@ pub(super) struct Oneline {
 
 impl Oneline {
     pub(super) fn new(color: bool, is_table: bool) -> Oneline {
+        // On a narrow terminal whole columns are omitted, rather than a part of each address.
         let table = Table::new()
             .column("TURN", Look::Id)
             .column("BEGAN", Look::Dim)
+            .optional(4, WHOLE)
             .column("STATUS", Look::Plain)
             .column("TOOK", Look::Dim)
+            .optional(2, WHOLE)
             .column("TOKENS", Look::Dim)
+            .optional(3, WHOLE)
             .column("PROMPT", Look::Plain)
             .gives_way(1, 20);
         Oneline { table: is_table.then_some(table), color, prompt: None }

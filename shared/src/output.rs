@@ -495,7 +495,7 @@ fn found_row(session: &Session<'_>, now: Timestamp, words: &[String], most: usiz
 /// Adds the column of a chosen field. Of the columns the widest becomes narrower first.
 fn column_of(table: Table, name: &str) -> Table {
     let cut = match name {
-        "id" | "session" | "queue" | "parent" | "subagent.parent" | "forked_from" => Cut::Id,
+        "id" | "session" | "queue" | "parent" | "subagent.parent" | "forked_from" | "address" => Cut::Id,
         "cwd" | "rollout_path" | "path" | "project" | "codex.path" | "codex_home" => Cut::Front,
         _ => Cut::Back,
     };

@@ -19,7 +19,7 @@ pub enum Cut {
     Back,
     /// The back: of a path the last two parts, or the last. The home directory of the user is `~`.
     Front,
-    /// The last eight digits of an id, in every row of the column.
+    /// The last eight digits of an id, in every row of the column; of an address also what follows the id.
     Id,
 }
 
@@ -329,10 +329,16 @@ impl Table {
                 |(cell, column): &(&mut Cell, &Column)| column.cut == Cut::Id && cell.text != column.name;
             let cells = self.rows.iter_mut().flat_map(|row| row.iter_mut().zip(&self.columns));
             for (cell, _) in cells.filter(is_id) {
-                cell.text = cell.text.chars().skip(cell.text.chars().count().saturating_sub(SHORT)).collect();
+                let (id, rest) = cell.text.split_at(cell.text.find(':').unwrap_or(cell.text.len()));
+                let digits = id.chars().skip(id.chars().count().saturating_sub(SHORT));
+                cell.text = digits.chain(rest.chars()).collect();
             }
             widths = self.measure();
         }
+        // The widths without the headings.
+        let rows = &self.rows[usize::from(self.has_heading())..];
+        let needed = |at: usize| rows.iter().map(|row| width(&row[at].text)).max().unwrap_or(0);
+        let needed: Vec<usize> = (0..self.columns.len()).map(needed).collect();
         // In the last round (`None`) every column becomes as narrow as necessary.
         let orders: BTreeSet<u8> =
             self.columns.iter().map(|column| column.order).filter(|order| *order > 0).collect();
@@ -342,7 +348,7 @@ impl Table {
             while is_wide(&widths) {
                 // The last digits of an id are kept until the other columns are very narrow.
                 let spare = |(at, wide): &(usize, &mut usize)| match self.columns[*at].cut {
-                    Cut::Id if **wide <= SHORT => (**wide).min(2),
+                    Cut::Id if **wide <= needed[*at] => (**wide).min(2),
                     _ => **wide,
                 };
                 let shown = widths.iter_mut().enumerate().filter_map(|(at, wide)| Some((at, wide.as_mut()?)));
