@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::io;
 use std::process::ExitCode;
-use std::sync::OnceLock;
 
 use codex_agent_shared::cli::remote::Operands;
 use codex_agent_shared::cli::{self, Command, Completes, Takes, Tool, Value, filters, flags};
@@ -336,8 +335,7 @@ impl<'a> Finder<'a> {
 
     /// As [`Finder::search`], where words must have been said: the transcripts of the found sessions are searched beside.
     fn search_said(&mut self, index: &mut Index, query: &Query, said: &Search) -> Result<()> {
-        let home = index.home().path().to_owned();
-        let files = OnceLock::new();
+        let files = index.shared_files();
         let is_ranked = self.args.common.selection.sort.is_none() && !self.args.own.last;
         in_order(
             |add| {
@@ -352,8 +350,7 @@ impl<'a> Finder<'a> {
                 }
             },
             |session, _: &mut dyn FnMut((), usize) -> bool| {
-                let files = files.get_or_init(|| Files::walk(&home));
-                let has = has_said(said, files, &session);
+                let has = has_said(said, &files, &session);
                 (session, has)
             },
             |found| {

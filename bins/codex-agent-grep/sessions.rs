@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::ErrorKind;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use codex_agent_shared::codex::files::Files;
@@ -53,8 +53,8 @@ enum End {
 pub(super) fn search_all(args: &Args, search: &Search) -> Result<Exit> {
     let mut index = args.common.index()?;
     let mut form = Form::new(args, &index)?;
-    let home = index.home().path().to_owned();
-    let files = OnceLock::new();
+    // The names of the files are read once, for the listing and for the search.
+    let files = index.shared_files();
     let mut tally = Tally::new(args);
     let most = match (args.own.list || is_quiet(), args.own.most) {
         (true, _) => 1,
@@ -70,9 +70,8 @@ pub(super) fn search_all(args: &Args, search: &Search) -> Result<Exit> {
             })
         },
         |job: Arc<Job>, give| {
-            let files = files.get_or_init(|| Files::walk(&home));
             let is_counted = is_counted || job.is_hidden;
-            let end = do_job(&job, search, files, most, is_counted, &mut |hit, size| {
+            let end = do_job(&job, search, &files, most, is_counted, &mut |hit, size| {
                 give((Arc::clone(&job), hit), size)
             });
             (job, end)

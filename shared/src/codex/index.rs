@@ -10,6 +10,7 @@
 
 use std::cmp::Reverse;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::files::{Files, RolloutFile};
 use super::holder::Holders;
@@ -53,7 +54,7 @@ pub struct Index {
     sources: Sources,
     #[cfg(feature = "sqlite")]
     state: Option<State>,
-    files: Option<Files>,
+    files: Option<Arc<Files>>,
     names: Option<Names>,
     holders: Holders,
     ids: Option<Vec<Id>>,
@@ -175,7 +176,14 @@ impl Index {
     #[doc(hidden)]
     pub fn files(&mut self) -> &Files {
         let home = self.home.path();
-        self.files.get_or_insert_with(|| Files::walk(home))
+        self.files.get_or_insert_with(|| Arc::new(Files::walk(home)))
+    }
+
+    /// As [`Index::files`], for other threads.
+    #[doc(hidden)]
+    pub fn shared_files(&mut self) -> Arc<Files> {
+        let home = self.home.path();
+        Arc::clone(self.files.get_or_insert_with(|| Arc::new(Files::walk(home))))
     }
 
     /// The database, if it exists, can be read and is a source.
@@ -204,7 +212,7 @@ impl Index {
             Some(found) => found,
             None => {
                 let Index { home, files, names, .. } = &mut *self;
-                let files = files.get_or_insert_with(|| Files::walk(home.path()));
+                let files = files.get_or_insert_with(|| Arc::new(Files::walk(home.path())));
                 let wanted = page.wanted().unwrap_or(usize::MAX);
                 read_page(query, files, names.as_ref(), files.sessions().collect(), wanted)
             }

@@ -142,7 +142,7 @@ impl Index {
             }
             let rollout = rollout.or(session.rollout_path.as_deref().map(PathBuf::from)).filter(|_| looks);
             let ending =
-                rollout.and_then(|path| complete_from_rollout(session, &path, files.as_ref(), query.full));
+                rollout.and_then(|path| complete_from_rollout(session, &path, files.as_deref(), query.full));
             (!looks || !query.filter.rejects(session, known | Needs::ROLLOUT)).then_some(ending)
         };
         let mut merge = Merge {
