@@ -370,6 +370,24 @@ mod tests {
     const B: &str = "01a20307-2abe-7a31-b2c8-e5883981dd2f";
 
     #[test]
+    fn a_long_first_line_has_a_head() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(format!("rollout-2026-11-22T11-32-09-{A}.jsonl"));
+        let meta = format!(
+            r#"{{"type":"session_meta","payload":{{"id":"{A}","base_instructions":{{"text":"{}"}},"cwd":"/p","forked_from_id":"{B}"}}}}"#,
+            "a\\n".repeat(3 << 20)
+        );
+        let message = r#"{"type":"event_msg","payload":{"type":"user_message","message":"hello"}}"#;
+        std::fs::write(&path, format!("{meta}\n{message}")).unwrap();
+        let head = head(&path, Depth::Message).unwrap();
+        assert_eq!((head.meta.cwd.as_deref(), head.meta.forked_from), (Some("/p"), Id::parse(B)));
+        assert_eq!(head.title.as_deref(), Some("hello"));
+        std::fs::write(&path, &meta[..2 << 20]).unwrap();
+        let error = super::head(&path, Depth::Message).unwrap_err();
+        assert_eq!(error.to_string(), "the first line is incomplete");
+    }
+
+    #[test]
     fn names_of_rollouts() {
         let plain = format!("rollout-2026-11-22T11-32-09-{A}.jsonl");
         let name = Name::parse(&plain).unwrap();
