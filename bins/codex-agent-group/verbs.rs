@@ -515,24 +515,27 @@ pub(super) fn run(args: Args) -> Result<Exit> {
             quoted(invalid)
         )));
     }
-    if !group.host_sessions.is_empty() {
-        return Err(Error::new(format!(
-            "group '{name}' has {} of other machines; nothing was started",
-            counted(group.host_sessions.len(), "session")
-        )));
-    }
     // Without duplicates, which an edited file may have.
-    let sessions = send::dedup_ids(group.session_ids.iter().filter_map(|id| Id::parse(id)));
-    if sessions.is_empty() {
+    let mut seen = HashSet::new();
+    let members = group.members().filter_map(|member| {
+        let target = send::Target { id: Id::parse(member.id)?, host: member.host.map(str::to_owned) };
+        seen.insert(target.clone()).then_some(target)
+    });
+    let targets: Vec<send::Target> = members.collect();
+    if targets.is_empty() {
         status(format_args!("group '{name}' has no sessions; nothing was started"));
         return Ok(Exit::Done);
     }
-    warn_of_archived(&args, name, &sessions)?;
-    send::send_prompt("group", &group.name, &send::Target::here(&sessions), &args.common, &args.jobs)
+    let here = targets.iter().filter(|target| target.host.is_none() && args.jobs.on.is_none());
+    warn_of_archived(&args, name, &here.map(|target| target.id).collect::<Vec<Id>>())?;
+    send::send_prompt("group", &group.name, &targets, &args.common, &args.jobs)
 }
 
 /// Reports the archived sessions, of which a run would fail.
 fn warn_of_archived(args: &Args, group: &str, sessions: &[Id]) -> Result<()> {
+    if sessions.is_empty() {
+        return Ok(());
+    }
     let mut ids = sessions.to_vec();
     ids.sort_unstable();
     let filter = Filter { ids: Some(ids), archived: Archived::Only, subagents: true, ..Filter::default() };

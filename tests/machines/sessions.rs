@@ -30,15 +30,23 @@ fn a_session_is_resumed_on_its_host_however_it_is_named() {
     homes.0.feed(&["resume", "--prompt", "for both", "-"], &listed).exits(0);
     let rows = homes.0.good(&["ls", "--host", "b"]);
     homes.0.feed(&["resume", "--prompt", "by its row", "-"], &rows).exits(0);
-    assert_eq!(messages(&homes, "a", &one), ["first of a", "second of a", "third of a", "for both"]);
+    homes.0.tool(&["resume", &format!("a:{}", &one[24..]), "--prompt", "by its end"]).exits(0);
+    assert_eq!(
+        messages(&homes, "a", &one),
+        ["first of a", "second of a", "third of a", "for both", "by its end"]
+    );
     assert_eq!(messages(&homes, "b", &two), ["first of b", "for both", "by its row"]);
     assert!(!homes.0.0.codex_home().join("sessions").exists());
-    homes.0.tool(&["resume", "a:@", "--prompt", "go on"]).exits(2).reports("complete id");
+    homes.0.tool(&["resume", "a:nothing", "--prompt", "go on"]).exits(1).reports("no session 'nothing'");
     homes.0.tool(&["resume", &two, "--on", "a,b", "--prompt", "go on"]).exits(2).reports("unknown which");
     let foreign = listed.replace("\"host\":\"a\"", "\"host\":\"elsewhere\"");
     let ran = homes.0.feed(&["resume", "--prompt", "go on", "-"], &foreign);
     ran.exits(2).reports("unknown host 'elsewhere'").reports("nothing was started");
-    homes.0.tool(&["resume", &two, "--on", "a", "--prompt", "go on"]).exits(1).reports("not_found");
+    homes
+        .0
+        .tool(&["resume", &two, "--on", "a", "--prompt", "go on"])
+        .exits(1)
+        .shows("not_found: Codex has no session");
     assert_eq!(messages(&homes, "b", &two).len(), 3);
 }
 

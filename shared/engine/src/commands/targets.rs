@@ -1,21 +1,21 @@
 //! The sessions that get a prompt, where a host may have them.
 //!
-//! A session of a host is named by its complete id, as `HOST:ID`, by a record with the field `host`, or by its id beside
-//! `--on`: the tools that print sessions of hosts print these.
+//! A session of a host is named by `HOST:REF`, by a record with the field `host`, or by a reference beside the only host
+//! of `--on`. The host is asked for a reference that is no complete id.
 
 use std::io;
 
 use serde::Deserialize;
 
 use crate::commands::flags::Jobs;
-use codex_agent_shared::cli::remote::stdin_names_host;
+use codex_agent_shared::cli::remote::{find_one, stdin_names_host};
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::host::{HERE, Host, split_reference};
 use codex_agent_shared::record::{Id, RawRecord};
 use codex_agent_shared::reference::{Input, Inputs, match_session, reads_stdin};
 
 /// A session that gets a prompt, and the host that has it; `None` for a session of this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     /// The session.
     pub id: Id,
@@ -89,20 +89,26 @@ fn of_record(record: &RawRecord, id: String, named: &[Host]) -> Result<Target> {
         return Err(Error::new(format!("unknown host '{name}'"))
             .hint("a record may name a host of config.toml or of --on; nothing was started"));
     }
-    Ok(Target { id: complete(&id, host.as_deref())?, host })
+    let id = Id::parse(&id).ok_or_else(|| Error::new(format!("'{id}' is not the id of a session")))?;
+    Ok(Target { id, host })
 }
 
 fn parse(text: &str, named: &[Host]) -> Result<Target> {
     let split = split_reference(text, named)?;
-    let (host, rest) = split.map_or((None, text), |(host, rest)| (Some(host.name), rest));
-    Ok(Target { id: complete(rest, host.as_deref())?, host })
-}
-
-/// A complete id. Any other reference would have to be looked up on the host.
-fn complete(text: &str, host: Option<&str>) -> Result<Id> {
-    Id::parse(text).ok_or_else(|| {
-        let host = host.unwrap_or("HOST");
-        Error::usage(format!("a session of a host is named by its complete id, and '{text}' is none"))
-            .hint(format!("'codex-agent ls --host {host}' in a pipe prints the complete ids"))
-    })
+    let (host, rest) = split.map_or((None, text), |(host, rest)| (Some(host), rest));
+    let asked = host.as_ref().or(match named {
+        [only] => Some(only),
+        _ => None,
+    });
+    let id = match (Id::parse(rest), asked) {
+        (Some(id), _) => Some(id),
+        (None, Some(host)) => find_one(host, rest)?.id,
+        (None, None) => None,
+    };
+    let id = id.ok_or_else(|| {
+        Error::usage(format!("'{text}' does not name a session of a host"))
+            .hint("HOST:REF names one, and so does a record of 'codex-agent ls --host HOST --json'")
+            .hint("nothing was started")
+    })?;
+    Ok(Target { id, host: host.map(|host| host.name) })
 }
