@@ -120,6 +120,18 @@ fn the_examples_over_ssh_run() {
     assert_eq!(of_type(&records(&events), "job.completed").len(), 3);
     assert!(events.contains("home/src/docs"), "{events}");
     assert_eq!((hosts.host("h1").prompts(), hosts.all_prompts()), (prompts.clone(), prompts));
+    // The directories of the planner and of the hosts have one place in the example.
+    std::fs::create_dir_all(hosts.planner.place().join("src/docs")).unwrap();
+    hosts.planner.0.write("home/.config/codex-agent/config.toml", {
+        let here = hosts.planner.place();
+        let table = |name: &str| {
+            let there = hosts.host(name).0.path("home");
+            format!("[host.{name}.paths]\n\"{}\" = \"{}\"\n", here.display(), there.display())
+        };
+        table("h1") + &table("h2")
+    });
+    hosts.sh(&example("--on h1")).succeeds().shows("job.completed");
+    assert_eq!(hosts.all_prompts().len(), 6);
     hosts.sh(&example("ssh h1 codex-agent ls")).succeeds().shows("prompt number 2 of 3");
     let shared = hosts.planner.0.path("shared").display().to_string();
     std::fs::create_dir(&shared).unwrap();

@@ -17,6 +17,7 @@ pub mod gather;
 mod list;
 pub mod protocol;
 
+pub use failure::{Unanswered, unanswered};
 pub use list::{HostList, parse_slots};
 
 use std::env;
@@ -39,9 +40,6 @@ pub const HERE: &str = ".";
 
 /// The word that stands for every host of `config.toml` in a list of hosts.
 pub const ALL: &str = "all";
-
-/// The time that a command may take until a worker greets. A scheduler may take longer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The options of ssh for a host without `via`. ssh never asks, and ends if the host is silent: after 10 seconds
 /// before the connection is there, after 45 seconds later. Forwardings of the user's configuration are for the user's
@@ -72,8 +70,8 @@ pub struct Host {
     pub command: Vec<String>,
     /// The number of concurrent jobs; `None` if it is not set.
     pub max_concurrent: Option<usize>,
-    /// The time that the command may take until a worker greets.
-    pub connect_timeout: Duration,
+    /// The time that the command may take until codex-agent answers; `None` if it is not set.
+    pub connect_timeout: Option<Duration>,
     /// The directories of this machine, each with the directory of the host.
     pub paths: Vec<(PathBuf, PathBuf)>,
 }
@@ -102,7 +100,7 @@ impl Host {
             via: Vec::new(),
             command: vec![dispatcher().to_string_lossy().into_owned()],
             max_concurrent: None,
-            connect_timeout: CONNECT_TIMEOUT,
+            connect_timeout: None,
             paths: Vec::new(),
         }
     }
@@ -121,7 +119,7 @@ impl Host {
         }
         let command = if command.is_empty() { vec!["codex-agent".to_owned()] } else { command.clone() };
         let (max_concurrent, paths) = (*max_concurrent, paths.clone());
-        let connect_timeout = connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+        let connect_timeout = *connect_timeout;
         Host { name: name.clone(), via, command, max_concurrent, connect_timeout, paths }
     }
 

@@ -162,14 +162,18 @@ fn a_host_that_cannot_carry_out_jobs_is_named_and_its_work_is_left() {
             "Connection refused",
         ),
         ("none", "echo 'sh: 1: codex-agent: not found' >&2; exit 127", "host.none.command in config.toml"),
-        ("old", "echo \"codex-agent-run: unknown option '--worker'\" >&2; exit 2", "cannot be a worker"),
+        (
+            "old",
+            "echo \"codex-agent-run: unknown option '--worker'\" >&2; exit 2",
+            "too old for 'codex-agent run --on'",
+        ),
         ("newer", &(hello(2) + "; cat > /dev/null"), "speaks version 2 of the protocol"),
         ("nocodex", &(hello(1) + "; cat > /dev/null"), "there is no Codex"),
         ("mute", "sleep 60", "no greeting of a worker came within 3 s"),
         ("deaf", "trap '' INT TERM HUP; sleep 60 & sleep 60", "no greeting of a worker came within 3 s"),
-        ("babble", "seq 1 100000", "were no greeting of a worker"),
-        ("ends", "exit 0", "the command ended with status 0"),
-        ("dies", "kill -9 $$", "killed by signal 9"),
+        ("babble", "seq 1 100000", "text that is not an answer of codex-agent"),
+        ("ends", "exit 0", "it ended without an answer of codex-agent"),
+        ("dies", "kill -9 $$", "was ended by signal 9"),
     ] {
         let homes = Homes::new(&[]);
         homes.add_script(name, script);
@@ -231,7 +235,7 @@ fn a_host_that_is_gone_for_good_is_given_up() {
     let path = "home/.config/codex-agent/config.toml";
     let config = std::fs::read_to_string(homes.0.0.path(path)).unwrap();
     homes.0.0.write(path, config.replacen("\"env\", ", "\"false\", ", 1));
-    homes.0.tool(&["run", "continue"]).exits(75).reports("host 'a': the command ended with status 1");
+    homes.0.tool(&["run", "continue"]).exits(75).reports("host 'a': 'false' ended with status 1");
     homes.0.tool(&["run", "continue", "--give-up", "a"]).exits(1).reports("interrupted");
     assert_eq!(homes.all_prompts(&["a", "b"]).len(), 2);
     assert_eq!(homes.newest()["state"], "finished");
@@ -340,4 +344,77 @@ fn the_prompts_of_a_queue_are_sent_on_a_host() {
     assert_eq!(homes.prompts("a"), ["write one thing", "write two things"]);
     let shown = records(&homes.0.good(&["queue", "show", "book", "--json"]));
     assert!(of_type(&shown, "prompt").iter().all(|prompt| prompt["status"] == "completed"));
+}
+
+/// A host whose Codex has no login fails one job, and gets no others.
+#[test]
+fn a_host_without_a_login_gets_no_more_jobs() {
+    let homes = Homes::new(&["a", "b"]);
+    let codex = homes.0.0.path("bin/codex").display().to_string();
+    let script = format!(
+        "#!/bin/sh\ncase $1 in --version) exec {codex} --version ;; esac\n(cat; echo ' FAIL401') | exec {codex} \"$@\"\n"
+    );
+    let script = homes.0.0.script("logged-out", &script);
+    homes.add_script("out", &format!("CODEX_AGENT_CODEX={} exec \"$@\"", script.display()));
+    let all = prompts(8, "");
+    let (ran, events) = homes.run(&["--on", "out:1,b:1"], &all);
+    ran.exits(1).reports("host 'out' gets no more jobs in this run: auth");
+    let failed = of_type(&events, "job.failed");
+    assert!(failed.len() <= 1, "{}", ran.out);
+    assert_eq!(of_type(&events, "job.completed").len() + failed.len(), 8, "{}", ran.out);
+    // Alone, it stops the run.
+    let (ran, events) = homes.run(&["--on", "out:1"], &all);
+    ran.exits(75);
+    assert_eq!(events.last().unwrap()["why"], "auth", "{}", ran.out);
+}
+
+/// The state directory of a host is full: nothing is sent there, and the jobs are done elsewhere.
+#[test]
+fn a_host_with_a_full_disk_leaves_its_jobs_to_the_others() {
+    let homes = Homes::new(&["a", "b"]);
+    let state = homes.0.0.path("a/state");
+    std::fs::create_dir_all(&state).unwrap();
+    let place = state.to_str().unwrap();
+    let mounted = crate::world::is_root()
+        && homes.0.0.run(&["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", place]).code == 0;
+    if !mounted {
+        eprintln!("SKIPPED: no small disk can be mounted here");
+        return;
+    }
+    let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        homes.0.0.run(&["dd", "if=/dev/zero", &format!("of={place}/fill"), "bs=4k"]);
+        let all = prompts(6, "");
+        let (ran, _) = homes.run(&["--on", "a:2,b:2"], &all);
+        ran.exits(0).reports("host 'a'").reports("No space left on device");
+        assert_eq!(homes.all_prompts(&["a", "b"]), all);
+        let (ran, events) = homes.run(&["--on", "a"], &all);
+        ran.exits(75);
+        assert_eq!(events.last().unwrap()["left"], 6);
+        std::fs::remove_file(state.join("fill")).unwrap();
+        homes.0.tool(&["run", "continue", "--yes"]).exits(0);
+        assert_eq!(homes.all_prompts(&["a", "b"]).len(), 12);
+    }));
+    homes.0.0.run(&["umount", "-l", place]);
+    tried.unwrap_or_else(|why| std::panic::resume_unwind(why));
+}
+
+/// The depth of nested runs counts over hosts.
+#[test]
+fn runs_are_not_nested_more_deeply_on_hosts() {
+    let mut homes = Homes::new(&["a"]);
+    homes.0.0.set("CODEX_AGENT_DEPTH", "2");
+    let (ran, events) = homes.run(&["--on", "a"], &["say SHELL{echo depth $CODEX_AGENT_DEPTH}".to_owned()]);
+    ran.exits(0);
+    assert!(events.iter().any(|event| event["type"] == "job.completed"));
+    homes.0.0.set("CODEX_AGENT_DEPTH", "3");
+    let (ran, _) = homes.run(&["--on", "a"], &prompts(1, ""));
+    ran.exits(2).reports("nested");
+    // A record that a deeper run wrote is refused by the worker.
+    homes.0.0.set("CODEX_AGENT_DEPTH", "0");
+    let record = serde_json::json!({
+        "type": "job", "v": 1, "run": "r", "host": "a", "id": "1", "prompt": "go on", "cwd": "/", "depth": 3, "attempt": 1
+    });
+    let ran = homes.0.feed(&["run", "--worker"], format!("{record}\n"));
+    ran.exits(0);
+    assert!(ran.out.contains("nested more than 3 deep"), "{}", ran.out);
 }

@@ -1,7 +1,7 @@
 //! Why a host did not answer, in one line with its hint.
 
 use super::Host;
-use super::protocol::PROTOCOL;
+use super::protocol::{PROTOCOL, SERVE};
 use crate::child::limited::EndKind;
 
 /// The state of the talk with a host when it ended.
@@ -49,11 +49,7 @@ pub(super) fn failure(
     messages: &[String],
 ) -> Option<String> {
     let last = messages.iter().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim());
-    let via = host.via.first().map_or("codex-agent", String::as_str);
-    let command = host.command.join(" ");
-    let key = format!("host.{}", host.name);
     let detail = |why: String| last.map_or(why.clone(), |last| format!("{why}: {last}"));
-    let hint_command = || format!("{key}.command in config.toml is the path of codex-agent there");
     if let Some(protocol) = talk.protocol {
         return match end {
             _ if protocol != PROTOCOL => Some(format!(
@@ -69,35 +65,67 @@ pub(super) fn failure(
             _ => Some(detail("the connection did not end".to_owned())),
         };
     }
+    Some(unanswered(host, (&format!("codex-agent {tool} --host"), SERVE), talk.is_babble, end, messages).why)
+}
+
+/// Why the command of a host ended before codex-agent answered.
+pub struct Unanswered {
+    /// The reason in one line, with its hint.
+    pub why: String,
+    /// Whether the same would happen again.
+    pub is_lasting: bool,
+}
+
+/// Explains the end of a command of a host before codex-agent answered. `used` is what the host is used for, and `flag`
+/// the flag without which it cannot be.
+pub fn unanswered(
+    host: &Host,
+    (used, flag): (&str, &str),
+    is_babble: bool,
+    end: Option<EndKind>,
+    messages: &[String],
+) -> Unanswered {
+    let last = messages.iter().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim());
+    let via = host.via.first().map_or("codex-agent", String::as_str);
+    let command = host.command.join(" ");
+    let key = format!("host.{}", host.name);
+    let hint_command = format!("{key}.command in config.toml is the path of codex-agent there");
+    let own = messages_of_tool(messages);
+    // The last words of codex-agent are better than those of the command between.
+    let detail = |why: String| match own.last().map(String::as_str).or(last) {
+        Some(last) => format!("{why}: {last}"),
+        None => why,
+    };
     let is_ssh = via.rsplit('/').next() == Some("ssh");
-    let no_tool = || format!("there is no '{command}' on the host; {}", hint_command());
-    let last_text = last.unwrap_or_default();
-    Some(match end {
-        _ if talk.is_babble => "it prints text that is not an answer of codex-agent".to_owned(),
-        Some(EndKind::Code(127)) if messages_of_tool(messages).is_empty() => no_tool(),
+    let lasting = |why: String| Unanswered { why, is_lasting: true };
+    let passing = |why: String| Unanswered { why, is_lasting: false };
+    // Its dispatcher has no such tool, or its tool no such flag.
+    let is_old = |text: &String| text.contains(flag) || text.contains("no tool");
+    match end {
+        _ if is_babble => lasting("it prints text that is not an answer of codex-agent".to_owned()),
+        Some(EndKind::Code(127)) if own.is_empty() => {
+            lasting(format!("there is no '{command}' on the host; {hint_command}"))
+        }
         Some(EndKind::Code(126)) => {
-            format!("{}; {}", detail(format!("cannot run '{command}' on the host")), hint_command())
+            lasting(format!("{}; {hint_command}", detail(format!("cannot run '{command}' on the host"))))
         }
-        // Its dispatcher has no such tool, or its tool no such flag.
-        Some(EndKind::Code(2 | 127))
-            if last_text.contains("--serve") || !messages_of_tool(messages).is_empty() =>
-        {
-            let said = messages_of_tool(messages).into_iter().next().unwrap_or_else(|| last_text.to_owned());
-            format!("codex-agent there is too old for 'codex-agent {tool} --host' ({said}); update it")
+        Some(EndKind::Code(2 | 127)) if own.iter().any(is_old) => {
+            let said = own.iter().find(|text| is_old(text)).cloned().unwrap_or_default();
+            lasting(format!("codex-agent there is too old for '{used}' ({said}); update it"))
         }
-        Some(EndKind::Code(255)) if is_ssh => match last {
+        Some(EndKind::Code(255)) if is_ssh => passing(match last {
             Some(last) => format!("cannot connect: {}", last.strip_prefix("ssh: ").unwrap_or(last)),
             None => format!("cannot connect; 'ssh {} true' shows why", host.name),
-        },
-        Some(EndKind::Code(0)) => "it ended without an answer of codex-agent".to_owned(),
+        }),
+        Some(EndKind::Code(0)) => passing(detail("it ended without an answer of codex-agent".to_owned())),
         Some(EndKind::Code(code)) => {
-            detail(format!("'{via}' ended with status {code} before codex-agent answered"))
+            passing(detail(format!("'{via}' ended with status {code} before codex-agent answered")))
         }
         Some(EndKind::Signal(signal)) => {
-            detail(format!("'{via}' was ended by signal {signal} before codex-agent answered"))
+            passing(detail(format!("'{via}' was ended by signal {signal} before codex-agent answered")))
         }
-        _ => detail(format!("'{via}' did not end, and codex-agent did not answer")),
-    })
+        _ => passing(detail(format!("'{via}' did not end, and codex-agent did not answer"))),
+    }
 }
 
 #[cfg(test)]

@@ -201,7 +201,8 @@ impl Gather {
     fn silence_of(&self, one: &Conversation) -> Option<String> {
         let shared = lock(&one.shared);
         let has_answered = shared.talk.protocol.is_some();
-        let most = if has_answered { self.silence } else { UNTIL_HELLO };
+        let patience = one.host.connect_timeout.unwrap_or(UNTIL_HELLO);
+        let most = if has_answered { self.silence } else { patience };
         let silence = shared.heard.elapsed();
         let what = if has_answered { "" } else { " from codex-agent" };
         (!shared.is_held && silence > most)

@@ -30,6 +30,8 @@ use codex_agent_shared::time::Timestamp;
 pub(super) const MOST_TRIES: u32 = 3;
 /// The delay before the first connection after a lost one; each further delay is twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(200);
+/// How long a command may take until the worker greets. A scheduler may take longer.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The interval at which a host that is down is tried again.
 const DOWN_RETRY: Duration = Duration::from_secs(30);
 
@@ -222,6 +224,11 @@ impl HostState {
             returns: 0,
             not_before: None,
         }
+    }
+
+    /// How long its command may take until the worker greets.
+    pub(super) fn patience(&self) -> Duration {
+        self.host.connect_timeout.unwrap_or(PATIENCE)
     }
 
     fn has_slot(&self) -> bool {

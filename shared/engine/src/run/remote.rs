@@ -24,7 +24,7 @@ use crate::run::hosts::{BoundJob, Closed, Link, News, Phase};
 use crate::run::schedule::random;
 use crate::run::transitions::{FIRST_RETRY, LONGEST_RETRY, MAX_EARLY_CRASHES};
 use codex_agent_shared::error::{Result, reason};
-use codex_agent_shared::host::Host;
+use codex_agent_shared::host::{Host, Unanswered};
 use codex_agent_shared::text::{cell, counted};
 use codex_agent_shared::time::Timestamp;
 
@@ -223,7 +223,7 @@ impl Engine<'_> {
                 },
                 Phase::Greeting(link, until) if *until <= now => {
                     link.kill();
-                    let patience = state.host.connect_timeout.as_secs();
+                    let patience = state.patience().as_secs();
                     let hint =
                         format!("host.{}.connect_timeout in config.toml is that time", state.host.name);
                     let why = format!("no greeting of a worker came within {patience} s");
@@ -247,7 +247,7 @@ impl Engine<'_> {
         state.tries += 1;
         match Link::start(&state.host) {
             Ok(link) => {
-                state.phase = Phase::Greeting(link, Instant::now() + state.host.connect_timeout);
+                state.phase = Phase::Greeting(link, Instant::now() + state.patience());
                 Ok(())
             }
             Err(error) => {
@@ -278,13 +278,11 @@ impl Engine<'_> {
             }
             News::End => {
                 let state = &mut self.hosts.all[host];
-                let (why, hint) = match &mut state.phase {
+                let Unanswered { why, is_lasting } = match &mut state.phase {
                     Phase::Greeting(link, _) | Phase::Up(link) => link.explain(&state.host),
                     Phase::Waiting(_) | Phase::Down(_) => return Ok(()),
                 };
-                // Without a way there, only time can help.
-                let is_hopeless = hint.is_some() && matches!(state.phase, Phase::Greeting(..));
-                self.lose(host, why, hint, is_hopeless)
+                self.lose(host, why, None, is_lasting)
             }
         }
     }

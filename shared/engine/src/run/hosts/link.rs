@@ -18,7 +18,7 @@ use codex_agent_shared::child::limited::EndKind;
 use codex_agent_shared::child::piped::Piped;
 use codex_agent_shared::child::signals::Awaited;
 use codex_agent_shared::error::{Error, Result, reason};
-use codex_agent_shared::host::Host;
+use codex_agent_shared::host::{Host, Unanswered, unanswered};
 use codex_agent_shared::ndjson::{Lines, RawLine};
 
 /// The most lines that are read at a time, so that signals are handled in between.
@@ -141,44 +141,22 @@ impl Link {
         }
     }
 
-    /// Why the connection ended: the last words of the command.
-    pub(in crate::run) fn explain(&mut self, host: &Host) -> (String, Option<String>) {
+    /// Why the connection ended.
+    pub(in crate::run) fn explain(&mut self, host: &Host) -> Unanswered {
         let end = self.process.wait(Duration::from_millis(500));
         if end.is_none() {
             self.process.kill();
         }
         let messages = self.process.messages();
-        let last = messages.iter().rev().find(|line| !line.trim_start().starts_with("hint:"));
-        let last = last.map(|line| line.strip_prefix("codex-agent-run: ").unwrap_or(line).trim().to_owned());
-        let command = host.command.join(" ");
-        let name = &host.name;
-        let is_unknown = last.as_deref().is_some_and(|last| last.contains("--worker"));
-        if self.is_greeted {
-            let how = match end {
-                Some(EndKind::Signal(signal)) => format!("the connection was killed by signal {signal}"),
-                _ => "the connection ended".to_owned(),
-            };
-            return (last.map_or(how.clone(), |last| format!("{how}: {last}")), None);
+        if !self.is_greeted {
+            return unanswered(host, ("codex-agent run --on", "--worker"), self.noise > 0, end, &messages);
         }
-        match end {
-            Some(EndKind::Code(127)) => (
-                last.unwrap_or_else(|| format!("there is no command '{command}'")),
-                Some(format!("host.{name}.command in config.toml is the path of codex-agent there")),
-            ),
-            Some(EndKind::Code(2)) if is_unknown => (
-                "its codex-agent cannot be a worker".to_owned(),
-                Some(format!("install codex-agent {} there", env!("CARGO_PKG_VERSION"))),
-            ),
-            Some(EndKind::Code(code)) if self.noise == 0 => {
-                (last.unwrap_or_else(|| format!("the command ended with status {code}")), None)
-            }
-            Some(EndKind::Signal(signal)) => (format!("the command was killed by signal {signal}"), None),
-            _ if self.noise > 0 => (
-                format!("{} lines were no greeting of a worker", self.noise),
-                last.map(|last| format!("the last message is '{last}'")),
-            ),
-            _ => ("no greeting of a worker came".to_owned(), None),
-        }
+        let how = match end {
+            Some(EndKind::Signal(signal)) => format!("the connection was killed by signal {signal}"),
+            _ => "the connection ended".to_owned(),
+        };
+        let why = messages.last().map_or(how.clone(), |last| format!("{how}: {}", last.trim()));
+        Unanswered { why, is_lasting: false }
     }
 
     /// Ends the input of the worker, which leaves then.
