@@ -54,10 +54,21 @@ impl Machine {
     }
 
     /// Whether a line adds nothing to the items, by its beginning.
-    fn is_needless(&self, line: &[u8]) -> bool {
+    fn is_needless(&mut self, line: &[u8]) -> bool {
         match Head::of(line) {
             Head::OfNoItem => true,
             Head::Output(call) => !self.needs_output(call),
+            // The call keeps its place and its numbers.
+            Head::Command(call) if self.wants.messages_alone && !self.is_in_review() => {
+                let call = std::str::from_utf8(call).unwrap_or_default();
+                let is_waiting = self.waiting(call).is_some();
+                if is_waiting {
+                    self.file.has_command_items = true;
+                    self.change(call, |slot| slot.wait = Wait::Nothing);
+                }
+                is_waiting
+            }
+            Head::Command(_) => false,
             Head::Other => false,
         }
     }

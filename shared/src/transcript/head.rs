@@ -16,9 +16,15 @@ pub(super) enum Head<'l> {
     OfNoItem,
     /// The output of a call with this id, which has no escapes.
     Output(&'l [u8]),
+    /// The end of the command with this id, which has no escapes.
+    Command(&'l [u8]),
     /// Any other line.
     Other,
 }
+
+/// The beginning of the item of a command, up to its id.
+static COMMAND: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new(b"\"item\":{\"type\":\"CommandExecution\",\"id\":"));
 
 impl Head<'_> {
     pub(super) fn of(line: &[u8]) -> Head<'_> {
@@ -30,7 +36,14 @@ impl Head<'_> {
         let rest = rest.strip_prefix(b",\"payload\":{")?;
         let is_of_none = match envelope {
             b"token_usage_record" | b"world_state" | b"retained_context" | b"additional_tools" => true,
-            b"event_msg" => rest.starts_with(b"\"type\":\"token_count\","),
+            b"event_msg" => {
+                let (kind, rest) = value(rest.strip_prefix(b"\"type\":")?)?;
+                if kind == b"item_completed" {
+                    let at = COMMAND.find(rest)? + COMMAND.needle().len();
+                    return Some(Head::Command(value(&rest[at..])?.0));
+                }
+                kind == b"token_count"
+            }
             b"response_item" => {
                 let (kind, rest) = value(rest.strip_prefix(b"\"type\":")?)?;
                 if kind.ends_with(b"_call_output") {
@@ -88,6 +101,12 @@ mod tests {
         }
         let output = line("response_item", r#""type":"custom_tool_call_output","call_id":"c1","output":"y""#);
         assert_eq!(Head::of(output.as_bytes()), Head::Output(b"c1"));
+        let item = |kind: &str| {
+            format!(r#""type":"item_completed","turn_id":"t","item":{{"type":"{kind}","id":"c2","x":1}}"#)
+        };
+        let command = line("event_msg", &item("CommandExecution"));
+        assert_eq!(Head::of(command.as_bytes()), Head::Command(b"c2"));
+        assert_eq!(Head::of(line("event_msg", &item("AgentMessage")).as_bytes()), Head::Other);
         for (kind, payload) in [
             ("event_msg", r#""type":"task_started""#),
             ("event_msg", r#""info":null,"type":"token_count""#),

@@ -153,7 +153,7 @@ impl Reader {
         };
         let Options { undone, copied, live } = self.options;
         let mut machine =
-            Machine::new(Some(session), Wants { undone, copied, live, items_alone: false }, None);
+            Machine::new(Some(session), Wants { undone, copied, live, ..Wants::default() }, None);
         machine.skip(0, !is_whole);
         let before = Before::new(self.before.take(), self.machine.passed_on(), is_whole, is_reverted);
         *self = Reader::with(machine, Some(session), sources, self.options.clone(), problems);

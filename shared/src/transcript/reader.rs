@@ -184,7 +184,7 @@ impl Reader {
         mut problems: Vec<Problem>,
     ) -> io::Result<Reader> {
         let wants =
-            Wants { undone: options.undone, copied: options.copied, live: options.live, items_alone: false };
+            Wants { undone: options.undone, copied: options.copied, live: options.live, ..Wants::default() };
         let foreseen = match options.live {
             true => None,
             false => Some(rolled_back(session, &sources, &mut problems)?),
@@ -240,9 +240,11 @@ impl Reader {
         }
     }
 
-    /// Returns the same items, which are read faster; turns have no tokens, and the summary is incomplete.
-    pub(super) fn items_alone(mut self) -> Reader {
+    /// Returns the same items, or at least the same messages, which are read faster; turns have no tokens, and the summary
+    /// is incomplete.
+    pub(super) fn items_alone(mut self, messages_alone: bool) -> Reader {
         self.machine.wants.items_alone = true;
+        self.machine.wants.messages_alone = messages_alone;
         self
     }
 

@@ -168,7 +168,8 @@ impl Search {
 
     fn read(&self, place: &Place<'_>, each: &mut dyn FnMut(Item) -> bool) -> io::Result<Vec<Problem>> {
         let options = Options { undone: true, copied: place.inherits, live: false };
-        let mut reader = Reader::of_session(place.files, place.session, place.named, options)?.items_alone();
+        let mut reader = Reader::of_session(place.files, place.session, place.named, options)?
+            .items_alone(self.roles.is_within(MESSAGES));
         while let Some(record) = reader.next_record()? {
             if let Record::Item(item) = record
                 && self.roles.has(item.role)

@@ -16,6 +16,8 @@ pub(super) struct Wants {
     pub(super) live: bool,
     /// Whether items alone are of interest, so that lines that only count tokens are not parsed.
     pub(super) items_alone: bool,
+    /// Whether the same holds for messages, so that commands have no end.
+    pub(super) messages_alone: bool,
 }
 
 /// The part of a transcript that one file has.
