@@ -370,6 +370,7 @@ mod tests {
     const B: &str = "01a20307-2abe-7a31-b2c8-e5883981dd2f";
 
     #[test]
+    #[allow(clippy::disallowed_methods)] // Tests write what Codex would.
     fn a_long_first_line_has_a_head() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(format!("rollout-2026-11-22T11-32-09-{A}.jsonl"));
