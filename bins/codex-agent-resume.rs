@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
 
+use codex_agent_engine::Options;
 use codex_agent_engine::codex::server::find_codex;
 use codex_agent_engine::codex::version::query_version;
 use codex_agent_engine::codex::worktree::is_in_worktree;
@@ -14,6 +15,7 @@ use codex_agent_engine::commands::manage;
 use codex_agent_engine::commands::send::{Target, dedup_ids, find_targets, send_prompt};
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli;
+use codex_agent_shared::cli::remote::find_one;
 use codex_agent_shared::cli::{Command, Completes, Tool, filters, flags};
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::codex::index::Index;
@@ -21,9 +23,10 @@ use codex_agent_shared::codex::last_directory;
 use codex_agent_shared::codex::refusal::check_resumable;
 use codex_agent_shared::codex::version::check_writer_version;
 use codex_agent_shared::error::{Error, Exit, Result, reason};
+use codex_agent_shared::host::{Host, split_reference};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::output::CommandRecord;
-use codex_agent_shared::record::Session;
+use codex_agent_shared::record::{Id, Session};
 use codex_agent_shared::reference;
 use codex_agent_shared::reference::{Input, Inputs};
 use codex_agent_shared::text::quoted;
@@ -85,6 +88,7 @@ fn tool() -> Tool {
             "REF is a reference to a session; see codex-agent(7). Without REF, codex-agent-pick(1) lets the user choose on a terminal; otherwise, or if REF is '-', the reference is read from the first line of standard input, or, with a prompt, a reference from each line: a session record, a JSON string, or a line up to its first TAB. The standard input of the Codex TUI is then the terminal.",
             "Instead of REF, --find names the session by words; the other options of this section narrow the choice, or name the session alone. If several sessions match, the user chooses one of them on a terminal with codex-agent-pick(1); otherwise they are listed, the best first, none is resumed, and the exit status is 2. On a terminal, words that are no reference open codex-agent-pick(1) with the sessions that have these words first, in all directories; Enter resumes the first.",
             "    codex-agent resume login page --since yesterday",
+            "HOST:REF is a session of a host of config.toml: the TUI is opened there, over ssh with a terminal. With a prompt, the prompt is sent there; see codex-agent-distributed(7).",
             "A session is refused, with a hint, if it is archived, if its working directory does not exist, or if a newer version of Codex wrote it in a format that the installed Codex does not know: the installed Codex would damage the session.",
         ])
         .command(
@@ -151,6 +155,12 @@ fn run(mut args: Args) -> Result<Exit> {
     if let Some(exit) = args.pick_if_missing(true)? {
         return Ok(exit);
     }
+    if let [reference] = &args.operands[..]
+        && !args.common.selection.is_given()
+        && let Some((host, reference)) = split_reference(reference, &[])?
+    {
+        return resume_on_host(&args, &host, reference);
+    }
     let selection = &args.common.selection;
     let reads = !selection.is_given() && reference::reads_stdin(&args.operands)?;
     if args.operands.len() > 1 && !selection.is_given() {
@@ -182,6 +192,33 @@ fn run(mut args: Args) -> Result<Exit> {
         return print_command(&args, &codex, &argv, &directory);
     }
     Err(exec_codex(&index, &codex, &argv, &directory, reads))
+}
+
+/// Opens the TUI on a host, by the codex-agent there. Only an id reaches the shell of the host.
+fn resume_on_host(args: &Args, host: &Host, reference: &str) -> Result<Exit> {
+    let options = &args.jobs.options;
+    if args.own.cwd.is_some() || args.common.json || *options != Options::default() {
+        return Err(Error::usage("the options of the TUI cannot be combined with a session of a host")
+            .hint(format!("resume the session on host '{}' itself", host.name)));
+    }
+    let id = match Id::parse(reference) {
+        Some(id) => id.to_string(),
+        None => find_one(host, reference)?.id.map(|id| id.to_string()).unwrap_or_default(),
+    };
+    let mut command = host.terminal_command(&["resume", &id]);
+    if args.own.print {
+        let words = [command.get_program()].into_iter().chain(command.get_args());
+        let words: Vec<String> = words.map(|word| quoted(&word.to_string_lossy())).collect();
+        let mut output = Output::stdout();
+        output.text(words.join(" ").as_bytes(), b"\n")?;
+        output.flush()?;
+        return Ok(Exit::Done);
+    }
+    let error = command.exec();
+    let program = command.get_program().to_string_lossy().into_owned();
+    Err(Error::new(format!("cannot run '{program}': {}", reason(&error)))
+        .hint(format!("host.{}.via in config.toml is the command that reaches the host", host.name))
+        .with_exit(Exit::CannotRun))
 }
 
 /// Sends the prompt to each of the sessions, without the TUI.

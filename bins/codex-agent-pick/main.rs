@@ -354,7 +354,7 @@ impl Loop {
         if let Some(row) = wish.changed().iter().find(|row| !row.host.is_empty()) {
             let id = row.own_id().map(|id| id.to_string()).unwrap_or_default();
             let message = match &wish {
-                Wish::Resume(_) => format!("on host '{}': codex-agent resume {id}", row.host),
+                Wish::Resume(_) => format!("on host '{0}': codex-agent resume {0}:{id}", row.host),
                 _ => format!("a session of host '{}' is changed there", row.host),
             };
             self.show_message(message, true);

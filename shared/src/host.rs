@@ -141,6 +141,16 @@ impl Host {
         command
     }
 
+    /// As [`Host::command`], for a program that draws on the terminal: ssh gets one.
+    pub fn terminal_command(&self, words: &[&str]) -> Command {
+        let mut host = self.clone();
+        if host.via.first().is_some_and(|via| via.rsplit('/').next() == Some("ssh")) {
+            host.via.retain(|word| word != "-T");
+            host.via.insert(1, "-t".to_owned());
+        }
+        host.command(words)
+    }
+
     /// Starts codex-agent on the host with these fixed words, with pipes, and in a process group of its own.
     pub fn start(&self, words: &[&str]) -> Result<Piped> {
         let mut command = self.command(words);

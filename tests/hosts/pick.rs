@@ -33,7 +33,7 @@ fn records_with_hosts_are_printed_as_references() {
     terminal.until("HOST");
     terminal.until("login work");
     terminal.press("\x0f");
-    terminal.until("on host 'a': codex-agent resume 01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c");
+    terminal.until("on host 'a': codex-agent resume a:01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c");
     terminal.press("\r");
     assert_eq!(terminal.end().1, 0);
     let out = std::fs::read_to_string(world.path("out")).unwrap();

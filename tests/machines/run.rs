@@ -418,3 +418,17 @@ fn runs_are_not_nested_more_deeply_on_hosts() {
     ran.exits(0);
     assert!(ran.out.contains("nested more than 3 deep"), "{}", ran.out);
 }
+
+/// The session of an interrupted job is continued on its host, even if another one is free first.
+#[test]
+fn an_interrupted_session_is_continued_on_its_host() {
+    let homes = Homes::new(&["a", "b"]);
+    let mut runner = homes.start(&["--on", "b:1"], &prompts(1, " SLEEP60"));
+    wait_until(|| homes.prompts("b").len() == 1);
+    let run = homes.newest()["id"].as_str().unwrap().to_owned();
+    homes.0.good(&["run", "stop", "--now", &run]);
+    runner.wait().unwrap();
+    homes.0.tool(&["run", "continue", &run, "--interrupted", "continue", "--on", "a,b"]).exits(0);
+    assert_eq!(homes.prompts("a"), [""; 0]);
+    assert_eq!(homes.prompts("b"), ["Continue.".to_owned(), prompts(1, " SLEEP60")[0].clone()]);
+}

@@ -51,6 +51,20 @@ fn a_session_is_resumed_on_its_host_however_it_is_named() {
 }
 
 #[test]
+fn the_tui_is_opened_on_the_host_of_a_session() {
+    let homes = Homes::new(&["a"]);
+    let one = begin(&homes, "a", "first of a");
+    homes.append("[host.far]\ncommand = \"/opt/codex-agent\"\n");
+    let printed = homes.0.good(&["resume", &format!("far:{one}"), "--print"]);
+    assert!(printed.starts_with("ssh -t -o BatchMode=yes"), "{printed}");
+    assert!(printed.trim_end().ends_with(&format!("-- far /opt/codex-agent resume {one}")), "{printed}");
+    // The tool there, on this machine.
+    let printed = homes.0.good(&["resume", &format!("a:{}", &one[24..]), "--print"]);
+    assert!(printed.starts_with("env ") && printed.contains(&one), "{printed}");
+    homes.0.tool(&["resume", &format!("a:{one}"), "--model", "m"]).exits(2).reports("host 'a'");
+}
+
+#[test]
 fn a_session_is_forked_on_its_host() {
     let homes = Homes::new(&["a"]);
     let one = begin(&homes, "a", "first of a");

@@ -19,7 +19,7 @@ const NO_FLAG: &str = "--no-such-flag-of-anybody";
 /// An operand that no tool can use.
 const NO_OPERAND: &str = "no-such-operand-of-anybody";
 /// The words after 'codex-agent help' that open manual pages of this package.
-const PAGES: [&str; 4] = ["guide", "records", "files", "plugins"];
+const PAGES: [&str; 6] = ["guide", "records", "files", "plugins", "transcripts", "distributed"];
 /// The shortest time for which a tool runs before it is asked to stop.
 const BEFORE: Duration = Duration::from_millis(500);
 /// The longest time for which a tool that starts slowly runs before it is asked to stop.

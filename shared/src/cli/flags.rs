@@ -221,7 +221,9 @@ pub fn host<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     )
 }
 
-fn host_names() -> Vec<(&'static str, &'static str)> {
+/// The values of [`host`].
+#[doc(hidden)]
+pub fn host_names() -> Vec<(&'static str, &'static str)> {
     // A process prints candidates once, and ends.
     let hosts = config::as_far_as_valid().hosts().iter().map(|host| (&*String::leak(host.name.clone()), ""));
     hosts.chain([("all", "all hosts of config.toml"), (".", "this machine")]).collect()

@@ -1,9 +1,19 @@
 //! Values that TAB suggests for flags that accept other values too, made from the beginning that the user has typed.
 
+use crate::config;
 use crate::query::Sort;
 
 /// A function that returns values that may follow the typed text, and their meanings.
 pub type Suggest = fn(typed: &str) -> Vec<(String, &'static str)>;
+
+/// The hosts of `config.toml`.
+pub fn hosts(_typed: &str) -> Vec<(String, &'static str)> {
+    config::as_far_as_valid()
+        .hosts()
+        .iter()
+        .map(|host| (host.name.clone(), "a host of config.toml"))
+        .collect()
+}
 
 /// Times for `--since` and `--until`. After digits, ages of this number.
 pub fn times(typed: &str) -> Vec<(String, &'static str)> {

@@ -398,7 +398,7 @@ impl RunProgress {
     /// Makes a job pending that its host returned: nothing was sent.
     pub fn unbind(&mut self, at: usize) {
         let task = &mut self.all[at];
-        (task.binding, task.of.host) = (None, None);
+        task.release();
         let state = if task.arrived { State::Skipped } else { State::Pending };
         self.set_state(at, state);
     }

@@ -150,7 +150,9 @@ impl Hosts {
     }
 
     fn has_room(&self) -> bool {
-        self.most.is_none_or(|most| self.count_bound() < most)
+        // The jobs of a host that is down may run for ever.
+        let alive = self.all.iter().filter(|host| !matches!(host.phase, Phase::Down(_)));
+        self.most.is_none_or(|most| alive.map(|host| host.bound.len()).sum::<usize>() < most)
     }
 
     /// Whether a job can be sent to the host of this name now.
@@ -239,6 +241,8 @@ impl HostState {
 
     fn next_change(&self, (now, clock): (Instant, Timestamp)) -> Option<Instant> {
         let connection = match &self.phase {
+            // What has arrived ends no wait again.
+            Phase::Greeting(link, _) | Phase::Up(link) if link.has_more() => Some(now),
             Phase::Waiting(then) | Phase::Greeting(_, then) | Phase::Down(Some(then)) => Some(*then),
             Phase::Up(_) | Phase::Down(None) => None,
         };

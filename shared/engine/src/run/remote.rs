@@ -527,7 +527,8 @@ impl Engine<'_> {
     fn handle_return(&mut self, at: usize, host: usize, of: JobRef, failure: Failure) -> Result<()> {
         self.hosts.all[host].release(at);
         let task = &mut self.tasks.all[at];
-        (task.binding, task.of.host, task.of.attempt) = (None, None, of.attempt);
+        task.of.attempt = of.attempt;
+        task.release();
         self.tasks.set_state(at, State::Pending);
         let (class, until) = (failure.class, failure.until);
         let (why, message) = (class.word(), failure.message.clone());

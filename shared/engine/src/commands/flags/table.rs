@@ -6,9 +6,9 @@ use crate::commands::flags::{Args, Until};
 use crate::record::job::{Sandbox, check_argument};
 use crate::record::settings::{Interrupted, OnBusy, OnLimit};
 use crate::show::records::Only;
-use codex_agent_shared::cli::{self, Takes, Value, filters, flags};
+use codex_agent_shared::cli::{self, Takes, Value, filters, flags, suggestions};
 use codex_agent_shared::error::Error;
-use codex_agent_shared::host::{ALL, Host, HostList, check_name};
+use codex_agent_shared::host::{ALL, HERE, Host, HostList, check_name};
 use codex_agent_shared::record::Field;
 use codex_agent_shared::time::{parse_duration, parse_moment};
 
@@ -260,7 +260,8 @@ pub fn give_up<O: 'static>() -> Flag<O> {
         check_name(&name).map(|()| name)
     };
     let help = "do not ask HOST for its jobs: they were interrupted";
-    Flag::<O>::parsed("give-up", Takes::Text("HOST"), help, name, |args| &mut args.jobs.given_up).more(
+    let flag = Flag::<O>::parsed("give-up", Takes::Text("HOST"), help, name, |args| &mut args.jobs.given_up);
+    flag.suggests(suggestions::hosts).more(
         "For a host that is gone for good. The jobs may have been carried out there, so they are not begun again; \
          'codex-agent run retry --interrupted' does that. May be given more than once.",
     )
@@ -270,12 +271,18 @@ pub fn give_up<O: 'static>() -> Flag<O> {
 pub fn on<O: 'static>() -> Flag<O> {
     let hosts = |value: Value| HostList::parse_with_slots(&value.text()?);
     let help = "carry out the jobs on these hosts";
-    Flag::<O>::parsed("on", Takes::Text("HOST[:N],..."), help, hosts, |args| &mut args.jobs.on).more(
+    let takes = Takes::List("HOST[:N],...", names_of_hosts);
+    Flag::<O>::parsed("on", takes, help, hosts, |args| &mut args.jobs.on).more(
         "HOST is a host of config.toml or a name for ssh, 'all' is every host of config.toml, and N is the number of \
          jobs that run there at a time, instead of host.NAME.max_concurrent and --max-concurrent. With \
          --max-concurrent, so many jobs run at a time on all hosts. The run stays here: its journal, its counts and \
          its commands. See codex-agent-distributed(7).",
     )
+}
+
+/// The hosts that carry out jobs, which this machine does without.
+fn names_of_hosts() -> Vec<(&'static str, &'static str)> {
+    flags::host_names().into_iter().filter(|(name, _)| *name != HERE).collect()
 }
 
 /// `--on`, for a tool whose sessions are also selected by their time.
@@ -298,6 +305,7 @@ pub fn on_time_or_hosts<O: 'static>() -> Flag<O> {
             _ => filters::select_on(&mut args.common, &text),
         }
     })
+    .suggests(|typed| suggestions::times(typed).into_iter().chain(suggestions::hosts(typed)).collect())
     .more(
         "TIME is a day, week, month or year, such as yesterday, 'last week' or 2026-11. Any other word, and the name of a \
          host of config.toml, is a host: the prompt is sent to sessions of this host, which are named by their complete \

@@ -226,7 +226,18 @@ impl JobState {
 
     /// The host that carries it out; `None` if that is open, or this machine.
     pub fn host(&self) -> Option<&str> {
-        self.binding.as_ref().map(|binding| &binding.host).or(self.wanted_host.as_ref()).map(String::as_str)
+        let own = self.binding.as_ref().map(|binding| &binding.host);
+        // A session is continued where it was begun.
+        let begun = self.of.host.as_ref().filter(|_| matches!(self.next, NextStart::Continue(_)));
+        own.or(begun).or(self.wanted_host.as_ref()).map(String::as_str)
+    }
+
+    /// Takes the job from its host. The session of a job that is to be continued stays there.
+    pub fn release(&mut self) {
+        self.binding = None;
+        if !matches!(self.next, NextStart::Continue(_)) {
+            self.of.host = None;
+        }
     }
 
     /// The session without which it cannot be started: the one that it drives or forks.

@@ -23,6 +23,8 @@ use codex_agent_shared::ndjson::{Lines, RawLine};
 
 /// The most lines that are read at a time, so that signals are handled in between.
 const MOST_LINES: usize = 1000;
+/// The most bytes that are read at a time: a host decides how long its lines are.
+const MOST_BYTES: usize = 8 << 20;
 /// The most bytes that a command may print before the greeting of the worker.
 const MOST_BABBLE: u64 = 256 << 10;
 /// How long a command may take to end after its input has ended.
@@ -80,6 +82,11 @@ impl Link {
         [readable].into_iter().chain(writable.map(|input| Awaited::Writable(input.as_fd())))
     }
 
+    /// Whether a line that has arrived was not passed on yet.
+    pub(in crate::run) fn has_more(&self) -> bool {
+        self.output.is_ready()
+    }
+
     /// Sends a record, as far as the pipe takes it now.
     pub(in crate::run) fn send(&mut self, record: &impl Serialize) -> Result<()> {
         serde_json::to_writer(&mut self.unsent, record)
@@ -109,7 +116,11 @@ impl Link {
     /// Passes what has arrived to `each`. After [`News::End`] the connection is of no use.
     pub(in crate::run) fn read(&mut self, each: &mut dyn FnMut(News)) {
         self.flush();
+        let mut bytes = 0;
         for _ in 0..MOST_LINES {
+            if bytes > MOST_BYTES {
+                break;
+            }
             let line = match self.output.next() {
                 Ok(Some(RawLine::Whole(line))) => line,
                 Ok(Some(RawLine::TooLong)) => {
@@ -125,6 +136,7 @@ impl Link {
                 }
                 Ok(None) | Err(_) => return each(News::End),
             };
+            bytes += line.len();
             let line = line.trim_ascii();
             match parse(line) {
                 Some(News::Hello(_)) if self.is_greeted => {}
