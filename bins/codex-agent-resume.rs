@@ -262,9 +262,13 @@ fn read_reference() -> Result<String> {
             None => return Err(Error::not_found("there is no session on standard input")),
             Some(Err(failure)) => return Err(failure.error),
             Some(Ok((_, Input::Text(text)))) => return Ok(text),
-            Some(Ok((_, Input::Record(foreign)))) => return Ok(foreign.id.unwrap_or_default()),
+            Some(Ok((_, Input::Record(foreign)))) => {
+                reference::check_is_here(&foreign)?;
+                return Ok(foreign.id.unwrap_or_default());
+            }
             Some(Ok((_, Input::Other(record)))) => {
                 if let Some(id) = reference::match_session(&record) {
+                    reference::check_is_here(&record)?;
                     return Ok(id);
                 }
             }

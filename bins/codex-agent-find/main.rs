@@ -502,7 +502,8 @@ impl<'a> Finder<'a> {
                 }
                 Input::Other(_) => continue,
             };
-            let accepted = match reference::resolve(index, &text) {
+            let is_here = record.as_ref().map_or(Ok(()), reference::check_is_here);
+            let accepted = match is_here.and_then(|()| reference::resolve(index, &text)) {
                 Ok(session) => self.accepted(index, session, &filter)?,
                 Err(error) => {
                     if self.exit != Exit::Trouble {

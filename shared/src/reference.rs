@@ -31,7 +31,9 @@ pub use address::resolve_address;
 pub use input::reads_stdin;
 pub use input::{Input, Inputs};
 #[doc(hidden)]
-pub use input::{address_in, each_of_stdin, each_operand, host_in, match_session, set_has_input};
+pub use input::{
+    address_in, check_is_here, each_of_stdin, each_operand, host_in, match_session, set_has_input,
+};
 pub(crate) use search::words_of;
 pub use search::{choose, search};
 

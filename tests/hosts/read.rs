@@ -3,7 +3,7 @@
 use super::{configure, home, scripted, world};
 use crate::world::ran::feed;
 use crate::world::terminal::on_terminal;
-use crate::world::{Ran, World, json};
+use crate::world::{Ran, World, copy, json};
 
 const LOGIN_A: &str = "01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c";
 const LOGIN_B: &str = "01a22203-d0eb-7d33-a6d5-529d34c40a45";
@@ -246,4 +246,26 @@ fn a_host_cannot_control_the_terminal() {
     let world = world(&scripted("evil", &format!("{hello}; {text}")));
     let shown = on_terminal(&world, &["codex-agent-show", "evil:x"], 80);
     assert!(shown.contains("red\u{1b}[0m \\x1b]0;title\\x07 \\x1b[2J"), "{shown:?}");
+}
+
+/// A session of another machine may have the id of one of this machine, which is not the one that is meant.
+#[test]
+fn tools_without_hosts_refuse_the_records_of_others() {
+    let world = world("");
+    copy(&home(&world, "a"), &world.codex_home());
+    let records = world.ok(&["codex-agent-ls", "--host", "a", "--json", "-n", "1"]);
+    let matches = world.ok(&["codex-agent-grep", "login", "a:cd6d1b0c", "--json", "-n", "1"]);
+    for input in [&records, &matches] {
+        for tool in ["archive", "fork", "resume", "watch"] {
+            let ran = piped(&world, &[&format!("codex-agent-{tool}"), "-"], input);
+            ran.case((tool, input)).exits(2).prints("").reports("the session is one of host 'a'");
+        }
+    }
+    let mixed = world.ok(&["codex-agent-ls", "--json", "-n", "1"]) + &records;
+    let ran = piped(&world, &["codex-agent-find", "-"], &mixed);
+    ran.exits(2).reports("stdin:2: the session is one of host 'a'");
+    assert_eq!(ran.out.lines().count(), 1);
+    // The records of this machine in a list of hosts are sessions of this machine.
+    let here = world.ok(&["codex-agent-ls", "--host", ".", "--json", "-n", "1"]);
+    piped(&world, &["codex-agent-resume", "-", "--print"], &here).never_reports("the session is one of host");
 }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Read};
 use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
-use crate::host::HERE;
+use crate::host::{HERE, serving};
 use crate::ndjson::{Item, LineError, Records};
 use crate::record::RawRecord;
 
@@ -84,6 +84,20 @@ pub fn host_in(record: &RawRecord) -> Option<String> {
     (host != HERE).then_some(host)
 }
 
+/// An error for the record of a session of another machine: the same id may be that of a session of this one.
+#[doc(hidden)]
+pub fn check_is_here(record: &RawRecord) -> Result<()> {
+    match host_in(record).filter(|_| serving().is_none()) {
+        None => Ok(()),
+        Some(host) => Err(Error::new(format!(
+            "the session is one of host '{host}', and not of this machine"
+        ))
+        .hint(
+            "find, group, pick, show, grep and stats accept sessions of other machines; see codex-agent(7)",
+        )),
+    }
+}
+
 /// The address of a record that has one, such as an item.
 #[doc(hidden)]
 pub fn address_in(record: &RawRecord) -> Option<String> {
@@ -105,11 +119,20 @@ pub fn each_of_stdin(
     let mut matches = HashSet::new();
     while let Some(next) = inputs.next() {
         let (line, input) = next.map_err(|failure| failure.error)?;
+        let checked = |record: &RawRecord, text: Option<String>| match check_is_here(record) {
+            Ok(()) => Ok(Some(text.unwrap_or_default())),
+            Err(error) => Err(error.within(format_args!("stdin:{line}"))),
+        };
         let text = match input {
             Input::Text(text) => Some(text),
-            Input::Record(record) => Some(record.id.unwrap_or_default()),
+            Input::Record(record) => checked(&record, record.id.clone())?,
             Input::Other(record) => {
-                other(&record).or_else(|| match_session(&record).filter(|id| matches.insert(id.clone())))
+                let found =
+                    other(&record).or_else(|| match_session(&record).filter(|id| matches.insert(id.clone())));
+                match found {
+                    Some(found) => checked(&record, Some(found))?,
+                    None => None,
+                }
             }
         };
         let taken = text.map_or(Ok(()), |text| take(&text));
