@@ -147,3 +147,17 @@ fn nothing_of_a_silent_host_is_left() {
     ran.exits(124);
     crate::world::fake::wait_until(none);
 }
+
+/// What a host printed before it hung is printed as well.
+#[test]
+fn a_host_that_hangs_is_given_up() {
+    let hello = "printf '\\n{\"type\":\"host.hello\",\"protocol\":1,\"version\":\"0.1.0\"}\\n'";
+    let row = "{\"type\":\"session\",\"id\":\"01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c\"}";
+    let world = world(&scripted("hung", &format!("{hello}; echo '{row}'; sleep 60 & exec sleep 60")));
+    world.foreign();
+    let start = Instant::now();
+    let ran = world.run(&["codex-agent-ls", "--host", "hung,a", "--json", "--quiet"]);
+    ran.exits(2).reports_exactly("codex-agent-ls: host 'hung': no answer for 10 seconds\n");
+    assert_eq!(json(&ran.out).len(), 12);
+    assert!(start.elapsed() < Duration::from_secs(40));
+}

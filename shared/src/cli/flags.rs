@@ -213,11 +213,11 @@ pub fn host<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     })
     .more(
         "HOST is a host of config.toml (see codex-agent-config(1)), or any name that ssh accepts; 'all' stands for all \
-         hosts of config.toml, and '.' for this machine. The tool of the same name runs there, on the sessions of the \
-         host, and needs codex-agent there. A host that cannot be reached, or does not answer for 3 seconds, costs one \
-         line on standard error, and the exit status is 2. Records have the field host, and tables the column HOST. In \
-         lines of a pipe, ids and addresses begin with the host, as in HOST:ID, which every one of these tools accepts \
-         as a reference. A directory is the one of the host that [host.NAME.paths] in config.toml names, or the same.",
+         hosts of config.toml, and '.' for this machine. The tool of the same name runs on the host, with the sessions \
+         of the host; codex-agent must be installed there. If a host cannot be reached, or does not answer for 3 \
+         seconds, the tool prints one warning, and exits with status 2. Records have the field host, and tables the \
+         column HOST. In lines of a pipe, ids and addresses begin with the host, as in HOST:ID; tools with this option \
+         accept HOST:ID as a reference. Directories are replaced as [host.NAME.paths] in config.toml says.",
     )
 }
 

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use super::flag::Typed;
 use super::flags::CommonOptions;
-use crate::error::{Error, Exit, Result};
+use crate::error::{Error, Exit, Result, is_quiet};
 use crate::host::gather::Ask;
 use crate::host::protocol::Request;
 use crate::host::{Host, serving, split_reference};
@@ -263,6 +263,7 @@ impl<'c> Remote<'c> {
                 });
             }
             arguments.extend_from_slice(more);
+            arguments.extend(is_quiet().then(|| "--quiet".to_owned()));
             arguments.push("--".to_owned());
             arguments.extend_from_slice(&self.first);
             arguments.extend(target.references);

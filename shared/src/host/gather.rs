@@ -2,7 +2,7 @@
 //!
 //! Every host is asked at the same time, and a thread for each reads its answer. A host that is silent for too long is
 //! given up, a signal to this process gives up all of them: their processes are killed. A reader that waits, such as a
-//! pager, makes the hosts wait, which is not their silence. A host that fails costs one warning, and the others go on.
+//! pager, makes the hosts wait, which is not their silence. A host that fails causes one warning, and the others continue.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
