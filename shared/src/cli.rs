@@ -49,13 +49,16 @@ pub mod generate;
 mod pick;
 #[doc(hidden)]
 pub use pick::PICK_FOR;
+#[doc(hidden)]
 pub mod remote;
 mod selection;
 mod serve;
 pub mod suggestions;
 mod table;
 
-pub use flag::{Completes, Flag, Place, Row, Takes, Typed, Value, Values};
+#[doc(hidden)]
+pub use flag::Typed;
+pub use flag::{Completes, Flag, Place, Row, Takes, Value, Values};
 pub use flags::Args;
 pub use selection::Selection;
 pub use table::{Command, Tool, Verb};

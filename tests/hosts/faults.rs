@@ -1,4 +1,4 @@
-//! Hosts that are down, silent, old or broken: each costs one line, and the others go on.
+//! Hosts that are down, silent, old or broken: each causes one line, and the others are listed.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ fn unreachable(world: &World, name: &str, why: &str) -> String {
 const OLD: &str = "echo \"codex-agent-$2: unknown flag '\\''--serve'\\''\" >&2; echo \"Try 'codex-agent-ls --help'.\" >&2; exit 2";
 
 #[test]
-fn six_broken_hosts_cost_six_lines() {
+fn six_broken_hosts_cause_six_lines() {
     let world = world("");
     let mut more = unreachable(&world, "down", "ssh: connect to host down port 22: Connection refused");
     more += &unreachable(&world, "refusing", "me@refusing: Permission denied (publickey).");
