@@ -239,7 +239,9 @@ fn on_hosts(all: &mut Recording) {
     homes.0.good(&["run", "stop", "--now", &run]);
     runner.wait().unwrap();
     all.add(&homes.0.0, &fs::read_to_string(&said).unwrap());
-    let hello = homes.0.feed(&["run", "--worker"], "").out;
+    // A job that the worker does not know is not begun.
+    let stop = "{\"type\":\"job.stop\",\"run\":\"r\",\"host\":\"a\",\"id\":\"1\",\"attempt\":1}\n";
+    let hello = homes.0.feed(&["run", "--worker"], stop).out;
     all.add(&homes.0.0, hello.trim_start());
     all.add(&homes.0.0, &homes.run_on("a", &["run", "log", "--json"]).out);
 }

@@ -5,7 +5,7 @@ use codex_agent_engine::commands::retry::{FailedRun, Selection};
 use codex_agent_engine::commands::start::confirm;
 use codex_agent_engine::commands::unnamed::Unnamed;
 use codex_agent_engine::commands::{manage, retry, watch};
-use codex_agent_engine::disk::progress::RunProgress;
+use codex_agent_engine::disk::progress::{RunProgress, WORKER};
 use codex_agent_engine::record::settings::Interrupted;
 use codex_agent_engine::{Counts, RunDir};
 use codex_agent_shared::error::{Error, Exit, Result, note, status, warn_of};
@@ -96,7 +96,8 @@ fn named_or_newest(args: &Args, waits: bool) -> Result<RunDir> {
             // A run that is only planned has no events, unless `watch` waits for its start.
             let mut all = RunDir::all()?.into_iter();
             let newest = all.find(|dir| match RunProgress::read_existing(dir) {
-                Some(Ok(tasks)) => tasks.is_begun() || (waits && dir.is_running()),
+                // A worker prints its events on the machine of its run.
+                Some(Ok(tasks)) => tasks.kind != WORKER && (tasks.is_begun() || (waits && dir.is_running())),
                 other => other.is_some(),
             });
             newest.ok_or_else(|| Error::not_found("there are no runs yet"))

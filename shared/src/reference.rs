@@ -44,6 +44,7 @@ use std::path::{Path, PathBuf};
 use crate::codex::index::Index;
 use crate::codex::rollout::{self, Name};
 use crate::error::{Error, Result, Stream, note, reason, status, warn};
+use crate::host::split_reference;
 use crate::output::candidate_lines;
 use crate::query::{Archived, Directory, Filter, Query, Repository, root_of};
 use crate::record::{Id, Session};
@@ -180,6 +181,15 @@ fn place_of(text: &str, session: &Session<'_>) -> String {
 }
 
 fn resolve_with(index: &mut Index, text: &str, print: fn(String)) -> Result<Session<'static>> {
+    if let Some((host, reference)) = split_reference(text, &[])? {
+        let name = &host.name;
+        return Err(Error::usage(format!(
+            "'{text}' is a session of host '{name}', and this command is for sessions of this machine"
+        ))
+        .hint(format!(
+            "run the command on the host, for '{reference}': for example 'ssh -t {name} codex-agent ...'"
+        )));
+    }
     let mut found = matching(index, text)?;
     match found.len() {
         1 => {

@@ -358,10 +358,12 @@ fn a_host_without_a_login_gets_no_more_jobs() {
     homes.add_script("out", &format!("CODEX_AGENT_CODEX={} exec \"$@\"", script.display()));
     let all = prompts(8, "");
     let (ran, events) = homes.run(&["--on", "out:1,b:1"], &all);
-    ran.exits(1).reports("host 'out' gets no more jobs in this run: auth");
+    ran.exits(0).reports("host 'out' gets no more jobs in this run: auth");
     let failed = of_type(&events, "job.failed");
     assert!(failed.len() <= 1, "{}", ran.out);
-    assert_eq!(of_type(&events, "job.completed").len() + failed.len(), 8, "{}", ran.out);
+    // Codex has done nothing, so the job is done elsewhere.
+    assert!(failed.iter().all(|event| event["again"] == true), "{}", ran.out);
+    assert_eq!(of_type(&events, "job.completed").len(), 8, "{}", ran.out);
     // Alone, it stops the run.
     let (ran, events) = homes.run(&["--on", "out:1"], &all);
     ran.exits(75);
@@ -376,7 +378,7 @@ fn a_host_with_a_full_disk_leaves_its_jobs_to_the_others() {
     std::fs::create_dir_all(&state).unwrap();
     let place = state.to_str().unwrap();
     let mounted = crate::world::is_root()
-        && homes.0.0.run(&["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", place]).code == 0;
+        && homes.0.0.run(&["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", place]).code == 0;
     if !mounted {
         eprintln!("SKIPPED: no small disk can be mounted here");
         return;
@@ -385,7 +387,7 @@ fn a_host_with_a_full_disk_leaves_its_jobs_to_the_others() {
         homes.0.0.run(&["dd", "if=/dev/zero", &format!("of={place}/fill"), "bs=4k"]);
         let all = prompts(6, "");
         let (ran, _) = homes.run(&["--on", "a:2,b:2"], &all);
-        ran.exits(0).reports("host 'a'").reports("No space left on device");
+        ran.exits(0).reports("host 'a'").reports("no space left on device");
         assert_eq!(homes.all_prompts(&["a", "b"]), all);
         let (ran, events) = homes.run(&["--on", "a"], &all);
         ran.exits(75);
@@ -431,4 +433,131 @@ fn an_interrupted_session_is_continued_on_its_host() {
     homes.0.tool(&["run", "continue", &run, "--interrupted", "continue", "--on", "a,b"]).exits(0);
     assert_eq!(homes.prompts("a"), [""; 0]);
     assert_eq!(homes.prompts("b"), ["Continue.".to_owned(), prompts(1, " SLEEP60")[0].clone()]);
+}
+
+/// What a run without a runner has left is done as the run was begun, and not on this machine.
+#[test]
+fn a_run_that_was_stopped_keeps_its_hosts() {
+    let homes = Homes::new(&["a"]);
+    let all = prompts(3, " SLEEP2");
+    let mut runner = homes.start(&["--on", "a:1", "--timeout", "1h"], &all);
+    wait_until(|| homes.prompts("a").len() == 1);
+    runner.kill().unwrap();
+    runner.wait().unwrap();
+    let run = homes.newest()["id"].as_str().unwrap().to_owned();
+    homes.0.good(&["run", "stop", "--now", &run]);
+    homes.0.tool(&["run", "continue", &run]).exits(1);
+    assert_eq!((homes.prompts("a"), homes.0.prompts()), (all, vec![]));
+    let log = homes.0.good(&["run", "log", "--json"]);
+    let begun = records(&log);
+    assert_eq!(of_type(&begun, "run.started").last().unwrap()["settings"]["timeout_ms"], 3_600_000);
+}
+
+#[test]
+fn a_run_whose_only_host_is_given_up_ends() {
+    let homes = Homes::new(&["a"]);
+    let mut runner = homes.start(&["--on", "a"], &prompts(1, " SLEEP60"));
+    wait_until(|| homes.prompts("a").len() == 1);
+    runner.kill().unwrap();
+    runner.wait().unwrap();
+    homes.0.tool(&["run", "continue", "--give-up", "b"]).exits(2).reports("its hosts: a");
+    homes.0.tool(&["run", "continue", "--give-up", "a"]).exits(1).reports("interrupted");
+    assert_eq!(homes.newest()["state"], "finished");
+}
+
+/// A worker knows what it knows of a state directory and of a Codex home.
+#[test]
+fn another_codex_home_of_a_host_begins_no_job_again() {
+    let homes = Homes::new(&["a"]);
+    let mut runner = homes.start(&["--on", "a"], &prompts(1, " SLEEP60"));
+    wait_until(|| homes.prompts("a").len() == 1);
+    runner.kill().unwrap();
+    runner.wait().unwrap();
+    let config = homes.0.0.path("home/.config/codex-agent/config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::create_dir_all(homes.0.0.path("a/other")).unwrap();
+    std::fs::write(&config, text.replace("/a/codex", "/a/other")).unwrap();
+    homes.0.tool(&["run", "continue"]).exits(1).reports("interrupted");
+    assert_eq!(homes.prompts("a").len(), 1);
+}
+
+/// Output that is longer than a pipe, and more lines than are read at a time, arrive at once.
+#[test]
+fn long_answers_and_many_lines_arrive_at_once() {
+    let homes = Homes::new(&["a"]);
+    let long = "word ".repeat(200_000);
+    let begun = std::time::Instant::now();
+    let (ran, events) = homes.run(&["--on", "a"], &[format!("say {long}")]);
+    ran.exits(0);
+    let message = of_type(&events, "job.completed")[0]["last_message"].as_str().unwrap().len();
+    assert!(message > 900_000, "{message}");
+    let hello = homes.0.feed(&["run", "--worker"], "").out;
+    let noise = "i=0; while [ $i -lt 3000 ]; do echo '{}'; i=$((i+1)); done";
+    homes.add_script("noisy", &format!("echo; echo '{}'; {noise}; exec \"$@\"", hello.trim()));
+    let (ran, _) = homes.run(&["--on", "noisy"], &prompts(1, ""));
+    assert_ne!(ran.code, 101, "{}", ran.err);
+    assert!(begun.elapsed() < Duration::from_secs(50), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_tested_limit_is_waited_for_and_keeps_the_host_open() {
+    let homes = Homes::new(&["a"]);
+    homes.run_on("a", &["run", "reach the LIMIT1"]).exits(75);
+    std::thread::sleep(Duration::from_secs(3));
+    let (ran, _) = homes.run(&["--on", "a:2"], &prompts(2, " SLEEP2"));
+    ran.exits(0);
+    homes.run_on("a", &["run", "reach the LIMITX"]).exits(75);
+    let (ran, _) = homes.run(&["--on", "a:2", "--on-limit", "try"], &prompts(2, " MS500"));
+    ran.exits(0);
+}
+
+#[test]
+fn records_with_a_host_are_refused_where_jobs_run_here() {
+    let homes = Homes::new(&["a"]);
+    let record =
+        "{\"type\":\"job\",\"run\":\"r\",\"id\":\"1\",\"prompt\":\"go on\",\"cwd\":\"/\",\"host\":\"a\"}\n";
+    homes.0.feed(&["run", "--jobs", "--once"], record).exits(2).reports("names host 'a'");
+    homes
+        .0
+        .tool(&["run", "--on", "a", "--codex-home", "/tmp", "-p", "go on"])
+        .exits(2)
+        .reports("--codex-home");
+    homes.append("[host.second]\nvia = [\"env\"]\n");
+    homes.0.tool(&["run", "--on", "secnd", "-p", "go on"]).exits(2).reports("did you mean 'second'?");
+    assert_eq!(homes.all_prompts(&["a"]), [""; 0]);
+}
+
+/// A host that invents events changes neither other jobs nor the numbers of attempts.
+#[test]
+fn events_that_a_host_invents_do_no_harm() {
+    let homes = Homes::new(&["a"]);
+    let hello = homes.0.feed(&["run", "--worker"], "").out;
+    let event = |kind: &str, job: &str, attempt: u32, more: &str| {
+        format!(
+            "{{\"type\":\"{kind}\",\"job\":\"{job}\",\"number\":7,\"attempt\":{attempt},\"session\":null,\"name\":null{more},\
+             \"v\":1,\"run\":\"r\",\"at\":\"2026-11-22T10:00:00.000Z\",\"counts\":{{\"pending\":0,\"running\":0,\
+             \"completed\":0,\"failed\":0,\"skipped\":0}}}}"
+        )
+    };
+    let started = ",\"cwd\":null,\"sandbox\":null,\"resent\":false,\"boot\":null,\"usage_before\":null";
+    let done = ",\"last_message\":\"done\",\"usage\":{\"input_tokens\":9223372036854775807},\"duration_ms\":1,\"adopted\":false";
+    let lines = [
+        event("job.completed", "2", 1, done),
+        event("job.started", "1", 4_294_967_295, started),
+        event("job.started", "1", 4_294_967_295, started),
+        event("job.completed", "1", 4_294_967_295, done),
+        event("job.completed", "1", 1, done),
+    ];
+    let script = homes.0.0.write("evil.lines", format!("{}\n{}\n", hello.trim(), lines.join("\n")));
+    homes.add_script(
+        "evil",
+        &format!("head -n 1 {0}; read -r line; tail -n +2 {0}; cat > /dev/null", script.display()),
+    );
+    let (ran, events) = homes.run(&["--on", "evil:1"], &prompts(1, ""));
+    ran.exits(0);
+    let completed = of_type(&events, "job.completed");
+    assert_eq!(completed.len(), 1, "{}", ran.out);
+    assert_eq!((&completed[0]["attempt"], &completed[0]["number"]), (&1.into(), &1.into()), "{}", ran.out);
+    assert_eq!(of_type(&events, "job.started").len(), 1, "{}", ran.out);
+    homes.0.good(&["run", "log"]);
 }

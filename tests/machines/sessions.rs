@@ -56,7 +56,7 @@ fn the_tui_is_opened_on_the_host_of_a_session() {
     let one = begin(&homes, "a", "first of a");
     homes.append("[host.far]\ncommand = \"/opt/codex-agent\"\n");
     let printed = homes.0.good(&["resume", &format!("far:{one}"), "--print"]);
-    assert!(printed.starts_with("ssh -t -o BatchMode=yes"), "{printed}");
+    assert!(printed.starts_with("ssh -t -o 'BatchMode=yes'"), "{printed}");
     assert!(printed.trim_end().ends_with(&format!("-- far /opt/codex-agent resume {one}")), "{printed}");
     // The tool there, on this machine.
     let printed = homes.0.good(&["resume", &format!("a:{}", &one[24..]), "--print"]);

@@ -89,6 +89,10 @@ fn typed(kind: Kind, text: &str) -> std::result::Result<Value, String> {
     match (kind, text.parse::<i64>()) {
         (Kind::Number(..), Ok(number)) => Ok(Value::Number(Some(number))),
         (Kind::Number(..), Err(_)) => Err(format!("expected {}", kind.expected())),
+        // The form that config.toml has.
+        (Kind::Command, _) if text.trim_start().starts_with('[') => serde_json::from_str(text)
+            .map(Value::Texts)
+            .map_err(|_| "expected words, or an array of strings in double quotes".to_owned()),
         _ => Ok(Value::Text(text.to_owned())),
     }
 }

@@ -113,6 +113,9 @@ pub fn unanswered(
             let said = own.iter().find(|text| is_old(text)).cloned().unwrap_or_default();
             lasting(format!("codex-agent there is too old for '{used}' ({said}); update it"))
         }
+        Some(EndKind::Code(255)) if last.is_some_and(|last| last.contains("Could not resolve hostname")) => {
+            lasting(format!("cannot connect: {}", last.unwrap_or_default().trim_start_matches("ssh: ")))
+        }
         Some(EndKind::Code(255)) if is_ssh => passing(match last {
             Some(last) => format!("cannot connect: {}", last.strip_prefix("ssh: ").unwrap_or(last)),
             None => format!("cannot connect; 'ssh {} true' shows why", host.name),

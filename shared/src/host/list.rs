@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use super::{ALL, HERE, Host, check_name, configured};
-use crate::config::Kind;
 use crate::config::host::MAX_CONCURRENT;
+use crate::config::{Kind, as_far_as_valid};
 use crate::error::{Error, Result};
+use crate::text::nearest;
 
 /// Hosts that the user named, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,7 +71,10 @@ impl HostList {
                     let slots = own.and_then(|(_, own)| *own).or(*slots);
                     (host, slots)
                 })),
-                name => hosts.push((Host::named(name)?, *slots)),
+                name => {
+                    check_slip(name)?;
+                    hosts.push((Host::named(name)?, *slots));
+                }
             }
         }
         if hosts.is_empty() {
@@ -80,6 +84,26 @@ impl HostList {
         let mut seen = HashSet::new();
         hosts.retain(|(host, _)| seen.insert(host.name.clone()));
         Ok(hosts)
+    }
+}
+
+/// Refuses a name that is probably one of `config.toml`, misspelt. Names that differ in their digits are those of two
+/// hosts.
+fn check_slip(name: &str) -> Result<()> {
+    let letters = |name: &str| name.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    let config = as_far_as_valid();
+    let known: Vec<&str> = config.hosts().iter().map(|host| host.name.as_str()).collect();
+    if known.contains(&name) {
+        return Ok(());
+    }
+    let near = nearest(name, known.iter().copied());
+    match near.first().filter(|near| letters(near) != letters(name)) {
+        Some(near) => {
+            Err(Error::usage(format!("unknown host '{name}'")).hint(format!("did you mean '{near}'?")).hint(
+                format!("'codex-agent config set host.{name}.via \"ssh {name}\"' adds a host of this name"),
+            ))
+        }
+        None => Ok(()),
     }
 }
 

@@ -154,6 +154,15 @@ impl Jobs {
         let same = tasks.codex.path.as_deref().map(Path::new).filter(|path| !is_named && path.exists());
         let (own, then) = (self.patience, saved.patience());
         let hosts = self.hosts_after(&saved)?;
+        if self.on.is_some()
+            && let Some(flag) =
+                [(common.codex.is_some(), "--codex"), (common.codex_home.is_some(), "--codex-home")]
+                    .into_iter()
+                    .find_map(|(is_given, flag)| is_given.then_some(flag))
+        {
+            return Err(Error::usage(format!("{flag} cannot be combined with --on"))
+                .hint("a host has its own; host.NAME.via = [\"env\", \"CODEX_HOME=...\"] sets one"));
+        }
         let found = command::find(common.codex.as_deref().or(same));
         // The hosts have their own.
         let codex = if hosts.take_unassigned { found.unwrap_or_default() } else { found? };

@@ -53,7 +53,15 @@ pub fn find_unfinished() -> Result<Option<RunDir>> {
     let is_named =
         |dir: &RunDir| queues.as_ref().is_some_and(|queues| queues.runs().any(|run| run == dir.name()));
     let waits = |dir: &RunDir| match RunProgress::read_existing(dir) {
-        Some(Ok(tasks)) => tasks.is_begun() && tasks.is_open() && (tasks.kind != "queue" || is_named(dir)),
+        Some(Ok(tasks)) => {
+            let is_meant = match tasks.kind.as_str() {
+                "queue" => is_named(dir),
+                // The run of another machine decides on the jobs of a worker.
+                WORKER => false,
+                _ => true,
+            };
+            tasks.is_begun() && tasks.is_open() && is_meant
+        }
         Some(Err(error)) => {
             warn_of(&error);
             false
@@ -110,6 +118,20 @@ pub fn continue_run(dir: &RunDir, common: &CommonOptions, jobs: &Jobs) -> Result
         return Ok(report_no_work(dir, &tasks, interrupted));
     }
     let settings = jobs.settings_after(common, &tasks)?;
+    let known: BTreeSet<&str> = tasks
+        .all
+        .iter()
+        .filter_map(|task| task.host())
+        .chain(settings.hosts.all.iter().map(|slots| slots.host.name.as_str()))
+        .collect();
+    if let Some(unknown) = jobs.given_up.iter().find(|name| !known.contains(name.as_str())) {
+        let names = known.into_iter().collect::<Vec<_>>().join(", ");
+        let hint =
+            if names.is_empty() { "it has no hosts".to_owned() } else { format!("its hosts: {names}") };
+        return Err(
+            Error::usage(format!("run '{name}' has no host '{unknown}'; nothing was started")).hint(hint)
+        );
+    }
     status(format_args!("continuing run '{name}', {} left", count_jobs(tasks.count_left())));
     let mut shown = Show::new(options, tasks.all.len());
     let mut feed: Box<dyn JobFeed> = match tasks.is_once() || tasks.kind == WORKER {
@@ -143,11 +165,10 @@ fn stop_on_hosts(dir: &RunDir) -> Result<()> {
             .hint(format!("'codex-agent run stop --now {name}' stops that")));
     };
     let mut tasks = RunProgress::read(dir)?;
-    let codex = tasks.codex.clone();
-    let settings = Settings { codex: codex.path.clone().unwrap_or_default().into(), ..Settings::default() };
+    let codex = tasks.codex.path.clone().unwrap_or_default().into();
+    let settings = Settings { codex, ..Settings::default() };
     let mut shown = Show::new(ShowOptions::default(), tasks.all.len());
-    let known = (codex, Versions::default());
-    let ended = stop_jobs(dir, journal, &mut tasks, settings, &mut shown, known)?;
+    let ended = stop_jobs(dir, journal, &mut tasks, settings, &mut shown, Versions::default())?;
     match tasks.all.iter().filter(|task| task.state == State::Running).count() {
         0 => Ok(()),
         left => {

@@ -10,7 +10,7 @@ use crate::commands::flags::Jobs;
 use crate::commands::run_jobs::run_jobs_after;
 use crate::commands::unnamed::Unnamed;
 use crate::disk::journal::Journal;
-use crate::disk::progress::{JobState, RunProgress, State};
+use crate::disk::progress::{JobState, RunProgress, State, WORKER};
 use crate::disk::run_dir::{RunDir, lock_planning};
 use crate::process::command;
 use crate::record::failure::Class;
@@ -115,7 +115,7 @@ pub fn find_recent(since: Timestamp) -> Result<Vec<FailedRun>> {
         }
         let Some(Ok(progress)) = RunProgress::read_existing(&dir) else { continue };
         retries.add(&dir, &progress);
-        if !progress.is_begun() || progress.kind == "queue" || dir.is_running() {
+        if !progress.is_begun() || ["queue", WORKER].contains(&progress.kind.as_str()) || dir.is_running() {
             continue;
         }
         let done: HashSet<&str> = retries.of_run(&dir).map(|(job, _)| job).collect();
@@ -153,7 +153,7 @@ fn find(named: Option<&RunDir>, selection: &Selection) -> Result<Option<FailedRu
         };
         let is_meant = match named {
             Some(named) => *named == dir,
-            None => progress.is_begun() && progress.kind != "queue",
+            None => progress.is_begun() && !["queue", WORKER].contains(&progress.kind.as_str()),
         };
         if !is_meant {
             continue;
@@ -253,6 +253,10 @@ fn check_idle(dir: &RunDir, progress: &RunProgress, jobs: &Jobs) -> Result<()> {
         let queue = quoted(&progress.name);
         return Err(Error::usage(format!("run '{name}' is a run of queue '{}'", progress.name))
             .hint(format!("'codex-agent queue retry {queue} --failed' requeues its failed prompts")));
+    }
+    if progress.kind == WORKER {
+        return Err(Error::usage(format!("run '{name}' has the jobs of a run of another machine"))
+            .hint("'codex-agent run retry' on that machine retries them"));
     }
     // A command that plans another retry locks the journal too.
     let _lock = if jobs.dry_run { None } else { Some(lock_planning()?) };

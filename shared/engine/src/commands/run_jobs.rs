@@ -55,14 +55,8 @@ pub fn run_jobs_after<G>(
     }
     // The settings come first, since no job can run without Codex.
     let mut settings = jobs.settings_after(common, earlier)?;
-    match plan_jobs(&mut plan, common, jobs, &settings, guarded, guard, read) {
-        Ok(true) => {
-            let added = add_hosts(&mut settings.hosts, &plan, jobs);
-            if let Err(error) = added {
-                plan.discard();
-                return Err(error.or_hint("nothing was started"));
-            }
-        }
+    match plan_jobs(&mut plan, common, jobs, &mut settings, guarded, guard, read) {
+        Ok(true) => {}
         Ok(false) => {
             plan.discard();
             return Ok(Exit::Negative);
@@ -82,17 +76,21 @@ pub fn run_jobs_after<G>(
     shown.close(&dir, ended, &NextCommands::for_run(&dir), || on_end::run(&dir))
 }
 
-/// Adds the hosts that the jobs name. A record may name only a host that the user has named: a group has those of its
+/// Adds the hosts that the jobs name. A record may name only a host that the user has named; a group has those of its
 /// members.
-fn add_hosts(hosts: &mut HostSettings, plan: &Plan, jobs: &Jobs) -> Result<()> {
-    for (name, is_trusted) in plan.hosts() {
+fn add_hosts<'n>(
+    hosts: &mut HostSettings,
+    names: impl Iterator<Item = &'n str>,
+    is_trusted: bool,
+    jobs: &Jobs,
+) -> Result<()> {
+    for name in names {
         if hosts.all.iter().any(|slots| slots.host.name == name) {
             continue;
         }
         let host = if is_trusted { Some(Host::named(name)?) } else { Host::configured(name)? };
         let host = host.ok_or_else(|| {
             Error::new(format!("a job names host '{name}', which neither --on nor config.toml names"))
-                .hint("nothing was started")
         })?;
         hosts.all.push(jobs.slots_of(host, None)?);
         hosts.most = hosts.most.or(jobs.max_concurrent);
@@ -105,7 +103,7 @@ fn plan_jobs<G>(
     plan: &mut Plan,
     common: &CommonOptions,
     jobs: &Jobs,
-    settings: &Settings,
+    settings: &mut Settings,
     guarded: G,
     guard: &dyn Fn() -> Result<G>,
     read: impl FnOnce(&G, &mut dyn FnMut(Job) -> Result<()>) -> Result<()>,
@@ -122,6 +120,7 @@ fn plan_jobs<G>(
         kept.push(plan.name(job)?);
         Ok(())
     })?;
+    add_hosts(&mut settings.hosts, planned.hosts(), plan.kind() == "group", jobs)?;
     let is_asked = planned.is_asked(jobs)?;
     let mut guarded = Some(guarded).filter(|_| !is_asked);
     if !planned.announce(common, jobs, settings.count_slots())? {

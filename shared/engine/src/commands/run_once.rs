@@ -159,6 +159,13 @@ impl Given {
         if job.id.is_empty() {
             return Err(missing("id"));
         }
+        if let Some(host) = &job.host {
+            return Err(Error::new(format!(
+                "{shown} names host '{}', and --once runs jobs here",
+                cell(host, 60)
+            ))
+            .hint("remove the field 'host', or use 'run --jobs' without --once"));
+        }
         let run = job.run.clone().filter(|run| !run.is_empty()).ok_or_else(|| missing("run"))?;
         if run.contains(|c: char| c.is_control()) {
             return Err(Error::new(format!("the run of {shown} contains a control character")));

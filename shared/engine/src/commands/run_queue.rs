@@ -154,6 +154,7 @@ fn settings(queue: &Queue, common: &CommonOptions, jobs: &Jobs, tasks: &RunProgr
     let mut settings = jobs.settings_after(common, tasks)?;
     // Prompts are sent one after another.
     settings.hosts.all.iter_mut().for_each(|host| host.slots = 1);
+    settings.hosts.most = (!settings.hosts.all.is_empty()).then_some(1);
     check_order(queue, settings.on_busy)?;
     if settings.hosts.all.len() > 1 {
         return Err(Error::usage(format!(
@@ -180,10 +181,21 @@ fn check_order(queue: &Queue, on_busy: OnBusy) -> Result<()> {
 /// stopped.
 pub fn refuse_living(queue: &Queue, verb: &str) -> Result<()> {
     let dir = queue.run.as_deref().map(RunDir::named).transpose()?.flatten();
+    let name = quoted(&queue.name);
+    let progress = dir.as_ref().and_then(|dir| RunProgress::read(dir).ok());
+    let bound = progress.iter().flat_map(|progress| &progress.all).find_map(|job| job.binding.as_ref());
+    if let Some(binding) = bound {
+        let host = &binding.host;
+        return Err(Error::new(format!(
+            "cannot {verb} queue '{}': a prompt may be running on host '{host}'",
+            queue.name
+        ))
+        .hint(format!("'codex-agent queue run {name}' asks the host"))
+        .hint(format!("'codex-agent queue stop --now {name}' interrupts the job there")));
+    }
     if dir.is_none_or(|dir| dir.count_running_jobs() == 0) {
         return Ok(());
     }
-    let name = quoted(&queue.name);
     Err(Error::new(format!(
         "cannot {verb} queue '{}': the process that ran the queue ended, but a job is still running",
         queue.name

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::disk::progress::{End, RunProgress};
+use crate::disk::progress::{End, RunProgress, WORKER};
 use crate::disk::run_dir::RunDir;
 use crate::record::event::{Codex, Counts};
 use crate::run::usage_limit::ActiveLimit;
@@ -62,6 +62,8 @@ pub fn run_state(dir: &RunDir, tasks: &RunProgress) -> &'static str {
         _ if dir.is_running() => "running",
         Some((_, End::Completed)) => "finished",
         Some((_, End::Stopped(..))) => "stopped",
+        // A worker ends with its connection.
+        None if tasks.kind == WORKER && tasks.counts.running == 0 => "finished",
         None => "dead",
     }
 }

@@ -95,12 +95,17 @@ impl Planned {
         }
     }
 
+    /// The names of the hosts.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(String::as_str)
+    }
+
     fn describe_hosts(&self) -> String {
         let names: Vec<&str> = self.hosts.iter().map(String::as_str).collect();
         match &names[..] {
             [] => String::new(),
             [first, .., last] if names.len() > 4 => {
-                format!(" on {} hosts from {first} to {last}", names.len())
+                format!(" on {} hosts, {first}, ..., {last}", names.len())
             }
             [rest @ .., last] if !rest.is_empty() => format!(" on {} and {last}", rest.join(", ")),
             [only, ..] => format!(" on {only}"),

@@ -22,6 +22,7 @@ use codex_agent_shared::error::{Error, Exit, Result};
 use codex_agent_shared::ndjson::Output;
 use codex_agent_shared::record::Id;
 use codex_agent_shared::store::{Changed, Store};
+use codex_agent_shared::text::fingerprint;
 use serde::{Deserialize, Serialize};
 
 /// The number of concurrent jobs of a worker, more than any run gives it.
@@ -35,8 +36,17 @@ struct Place {
     place: Option<String>,
 }
 
-/// The id of the state directory, which is made once.
-fn find_place() -> Result<String> {
+/// The id of the state directory, which is made once, and of the Codex home: what a worker knows is of both.
+fn find_place(home: &Home) -> Result<String> {
+    let state = find_state()?;
+    Ok(fingerprint(format!("{state}\0{}", real_path(home.path())).as_bytes()))
+}
+
+fn real_path(path: &Path) -> String {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+}
+
+fn find_state() -> Result<String> {
     let store = Store::new(state_dir("locks")?.join("place"));
     if let Some(place) = store.read::<Place>()?.place {
         return Ok(place);
@@ -59,7 +69,7 @@ pub fn work(common: &CommonOptions, jobs: &Jobs) -> Result<Exit> {
     let mut output = Output::nonblocking();
     // What a shell printed before must not be a part of the record.
     output.text(b"", b"\n")?;
-    output.record(&WorkerHello::new(codex.clone(), find_place()?, liveness::boot_id()))?;
+    output.record(&WorkerHello::new(codex.clone(), find_place(&home)?, liveness::boot_id()))?;
     output.flush()?;
     let settings = settings?;
     let mut orders = Orders::new(Input::stdin());
@@ -94,8 +104,7 @@ pub fn work(common: &CommonOptions, jobs: &Jobs) -> Result<Exit> {
 /// Opens the run of the worker for a run of another machine, a name of this host and a Codex home: it has one, however
 /// often a worker is started.
 fn open(run: &str, host: &str, home: &Path) -> Result<(RunDir, Journal)> {
-    let real = std::fs::canonicalize(home).unwrap_or_else(|_| home.to_owned());
-    let subject = Subject::worker(host, &real.to_string_lossy());
+    let subject = Subject::worker(host, &real_path(home));
     let mut claims = LockedClaims::lock(run)?;
     let Some(owner) = claims.owner(&subject).map(str::to_owned) else {
         let (dir, mut journal) = RunDir::create(WORKER, host)?;

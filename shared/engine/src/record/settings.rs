@@ -242,7 +242,7 @@ impl Settings {
     /// The number of jobs that run at a time, here or on hosts.
     pub fn count_slots(&self) -> usize {
         let hosts: usize = self.hosts.all.iter().map(|host| host.slots).sum();
-        let all = if self.hosts.take_unassigned { hosts } else { self.max_concurrent + hosts };
+        let all = if hosts > 0 { hosts } else { self.max_concurrent };
         self.hosts.most.map_or(all, |most| all.min(most))
     }
 

@@ -63,6 +63,9 @@ pub struct JobStop {
     pub host: String,
     /// The id of the job.
     pub id: String,
+    /// The number of the attempt, as in the record of the job. An earlier attempt has ended already.
+    #[serde(default)]
+    pub attempt: u32,
 }
 
 impl JobStop {
@@ -70,8 +73,8 @@ impl JobStop {
     pub const TYPE: &'static str = "job.stop";
 
     /// A request to stop this job.
-    pub fn new(run: &str, host: &str, id: &str) -> JobStop {
+    pub fn new(run: &str, host: &str, id: &str, attempt: u32) -> JobStop {
         let [record, run, host, id] = [JobStop::TYPE, run, host, id].map(str::to_owned);
-        JobStop { record, run, host, id }
+        JobStop { record, run, host, id, attempt }
     }
 }

@@ -114,16 +114,36 @@ pub fn stop_jobs(
     tasks: &mut RunProgress,
     settings: Settings,
     listener: &mut dyn Observer,
-    (codex, versions): (Codex, Versions),
+    versions: Versions,
 ) -> Result<RunEnd> {
-    let signals = Signals::catch()?;
+    let mut signals = Signals::catch()?;
     let mut feed = PlannedJobs::default();
     let mut engine = Engine::new(dir, journal, tasks, settings, &mut feed, listener);
     engine.checker = Checker::new(&engine.settings.codex, versions);
     engine.stop.requests = 2;
-    engine.start_run(codex)?;
+    // The settings of the run stay as the last runner has recorded them.
+    engine.adopt_all()?;
     engine.stop_all();
-    engine.run(signals)
+    loop {
+        engine.poll_running()?;
+        engine.poll_hosts()?;
+        if !engine.is_busy() {
+            break;
+        }
+        let came = {
+            let files: Vec<Awaited<'_>> = engine.hosts.files().collect();
+            signals.wait_with(&files, LOOK)
+        };
+        if came.stops > 0 {
+            return Ok(RunEnd::Left { running: engine.count_running() });
+        }
+    }
+    engine.hosts.close();
+    let left = engine.tasks.count_left();
+    // Prompts of a queue are not planned before they are sent.
+    let left = if engine.tasks.kind == "queue" { left.max(1) } else { left };
+    engine.record_event(RunEvent::RunStopped { why: "signal".to_owned(), left, until: None }, true)?;
+    Ok(RunEnd::Stopped { why: "signal".to_owned(), left, until: None, killed: true })
 }
 
 /// Ends a run that will not be continued, so that it blocks no other run: judges started jobs and records the
@@ -314,8 +334,8 @@ impl<'e> Engine<'e> {
                 self.give_back(at, Duration::ZERO);
             }
         }
-        self.adopt_all()?;
-        self.give_up_hosts()
+        self.give_up_hosts();
+        self.adopt_all()
     }
 
     fn adopt_all(&mut self) -> Result<()> {
@@ -386,7 +406,8 @@ impl<'e> Engine<'e> {
         loop {
             let came = {
                 let input = self.feed.input().map(Awaited::Readable);
-                let files: Vec<Awaited<'_>> = self.hosts.files().chain(input).collect();
+                let output = self.feed.output().map(Awaited::Writable);
+                let files: Vec<Awaited<'_>> = self.hosts.files().chain(input).chain(output).collect();
                 signals.wait_with(&files, wait)
             };
             if came.leave {
@@ -444,7 +465,7 @@ impl<'e> Engine<'e> {
                 }
                 start = Some(Instant::now() + LOOK);
             }
-            let most = if self.running.is_empty() { Duration::from_secs(60) } else { LOOK };
+            let most = if self.count_running() == 0 { Duration::from_secs(60) } else { LOOK };
             let next = [tick, start, self.hosts.next_change()].into_iter().flatten().min();
             wait = next.map_or(most, |next| next.saturating_duration_since(Instant::now()).min(most));
         }

@@ -117,6 +117,11 @@ pub trait JobFeed {
         None
     }
 
+    /// The file that takes what [`JobFeed::take_requests`] could not write yet.
+    fn output(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
     /// Takes the requests that have arrived.
     fn take_requests(&mut self, _run: &RunProgress) -> Result<Vec<Request>> {
         Ok(Vec::new())

@@ -150,8 +150,9 @@ impl Hosts {
     }
 
     fn has_room(&self) -> bool {
-        // The jobs of a host that is down may run for ever.
-        let alive = self.all.iter().filter(|host| !matches!(host.phase, Phase::Down(_)));
+        // The jobs of a host that is down may run for ever; but prompts of a queue are never sent side by side.
+        let is_in_order = self.most == Some(1);
+        let alive = self.all.iter().filter(|host| is_in_order || !matches!(host.phase, Phase::Down(_)));
         self.most.is_none_or(|most| alive.map(|host| host.bound.len()).sum::<usize>() < most)
     }
 

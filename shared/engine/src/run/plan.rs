@@ -78,11 +78,9 @@ impl Plan {
         Ok(job)
     }
 
-    /// The hosts that jobs name, each once, and whether they are those of a group, which the user has named.
-    pub fn hosts(&self) -> Vec<(&str, bool)> {
-        let mut seen = HashSet::new();
-        let names = self.tasks.all.iter().filter_map(|job| job.wanted_host.as_deref());
-        names.filter(|name| seen.insert(*name)).map(|name| (name, self.tasks.kind == "group")).collect()
+    /// The kind of run.
+    pub fn kind(&self) -> &str {
+        &self.tasks.kind
     }
 
     /// The number of jobs.

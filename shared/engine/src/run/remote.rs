@@ -4,6 +4,7 @@
 //! written with its name, and with the numbers and counts of this run. A host decides nothing but whether a job can be
 //! started now, and how its attempt ended: retries, busy sessions and limits are decided here.
 
+use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -28,6 +29,8 @@ use codex_agent_shared::host::{Host, Unanswered};
 use codex_agent_shared::text::{cell, counted};
 use codex_agent_shared::time::Timestamp;
 
+/// The longest last message that is kept, in bytes.
+const LONGEST_MESSAGE: usize = 4 << 20;
 /// The wait for a host whose limit resets at an unknown time.
 const UNKNOWN_LIMIT_MS: i64 = 60_000;
 
@@ -93,7 +96,7 @@ impl Engine<'_> {
         let (run, name) = (self.dir.name().to_owned(), host.name.clone());
         (job.run, job.host, job.codex_home) = (Some(run), Some(name), None);
         job.begun = task.binding.as_ref().is_some_and(|binding| binding.is_begun);
-        job.attempt = task.of.attempt + u32::from(!job.begun);
+        job.attempt = task.asked_attempt();
         job.resent = task.resent && !matches!(task.next, NextStart::Continue(_));
         job.depth = spawn::depth();
         job.events = self.listener.wants_lines();
@@ -157,8 +160,9 @@ impl Engine<'_> {
     }
 
     fn send_stop(&mut self, host: usize, at: usize) -> Result<()> {
-        let record =
-            JobStop::new(self.dir.name(), &self.hosts.all[host].host.name, &self.tasks.all[at].of.job);
+        let task = &self.tasks.all[at];
+        let name = &self.hosts.all[host].host.name;
+        let record = JobStop::new(self.dir.name(), name, &task.of.job, task.asked_attempt());
         self.hosts.all[host].link().map_or(Ok(()), |link| link.send(&record))
     }
 
@@ -179,15 +183,21 @@ impl Engine<'_> {
         let task = &self.tasks.all[at];
         let Some(name) = task.binding.as_ref().map(|binding| binding.host.clone()) else { return Ok(()) };
         let since = task.start.as_ref().map_or_else(Timestamp::now, |start| start.at);
+        if self.settings.hosts.given_up.contains(&name) {
+            let message =
+                format!("host '{name}' had the job, and its outcome is unknown: the user gave the host up");
+            self.tasks.all[at].binding = None;
+            return self.fail(at, Failed::without_exit(Failure::new(Class::Interrupted, message)));
+        }
         let host = self.hosts.position_or_add(Host::named(&name)?);
         self.hosts.all[host].bound.push(BoundJob { at, about: String::new(), since, is_asked: false });
         Ok(())
     }
 
-    /// Fails the jobs of hosts that the user has given up.
-    pub(super) fn give_up_hosts(&mut self) -> Result<()> {
-        let given_up = self.settings.hosts.given_up.clone();
-        self.interrupt_bound(|host| given_up.iter().any(|name| name == host), "the user gave the host up")
+    /// Removes the hosts that the user has given up.
+    pub(super) fn give_up_hosts(&mut self) {
+        let given_up = &self.settings.hosts.given_up;
+        self.hosts.all.retain(|host| !given_up.contains(&host.host.name));
     }
 
     /// Fails the jobs that belong to hosts as interrupted: their outcome is not asked for any more.
@@ -292,19 +302,22 @@ impl Engine<'_> {
         let state = &mut self.hosts.all[host];
         let is_down = state.lose(is_hopeless);
         let (name, left) = (state.host.name.clone(), state.bound.len());
-        let why = cell(&why, 400);
+        let shown = cell(&why, 400);
         let hint = hint.map_or_else(String::new, |hint| format!(" ({})", cell(&hint, 200)));
-        let what = RunEvent::HostLost { host: name.clone(), why: why.clone(), given_up: is_down };
+        let what = RunEvent::HostLost { host: name.clone(), why, given_up: is_down };
         self.record_event(what, false)?;
         match is_down {
             true => {
                 let left = match left {
                     0 => String::new(),
-                    left => format!("; the outcome of {} there is unknown so far", counted(left, "job")),
+                    left => format!(
+                        "; the outcome of {} there is unknown so far, and 'codex-agent run continue' asks again (--give-up {name} if the host is gone)",
+                        counted(left, "job")
+                    ),
                 };
-                self.listener.warn(&format!("host '{name}': {why}{hint}{left}"));
+                self.listener.warn(&format!("host '{name}': {shown}{hint}{left}"));
             }
-            false => self.listener.status(&format!("host '{name}': {why}; connecting again")),
+            false => self.listener.status(&format!("host '{name}': {shown}; connecting again")),
         }
         Ok(())
     }
@@ -313,7 +326,7 @@ impl Engine<'_> {
     fn greet(&mut self, host: usize, hello: WorkerHello) -> Result<()> {
         let WorkerHello { version, codex, place, boot, cpus, .. } = hello;
         if codex.path.is_none() {
-            let hint = "install Codex there, or name it by codex.path in its config.toml".to_owned();
+            let hint = "install Codex there, or name it by codex.binary in its config.toml".to_owned();
             return self.lose(host, "there is no Codex".to_owned(), Some(hint), true);
         }
         let state = &mut self.hosts.all[host];
@@ -356,14 +369,16 @@ impl Engine<'_> {
         state.tries = 0;
         let name = state.host.name.clone();
         let task = &mut self.tasks.all[at];
+        // The worker counts on from the attempt that it was asked for.
+        let asked = task.asked_attempt();
+        let attempt = if (asked..asked.saturating_add(8)).contains(&of.attempt) { of.attempt } else { asked };
+        let is_begun = task.binding.as_ref().is_some_and(|binding| binding.is_begun);
         let of = JobRef {
             number: at + 1,
-            attempt: of.attempt.max(task.of.attempt),
+            attempt: if is_begun { task.of.attempt } else { attempt },
             host: Some(name),
             ..of.clone()
         };
-        let is_begun = task.binding.as_ref().is_some_and(|binding| binding.is_begun);
-        let is_known = is_begun && of.attempt <= task.of.attempt;
         match event.what {
             RunEvent::JobStarted {
                 cwd,
@@ -376,7 +391,7 @@ impl Engine<'_> {
                 uptime_ms,
                 ..
             } => {
-                if is_known {
+                if is_begun {
                     return Ok(());
                 }
                 let continues = matches!(task.next, NextStart::Continue(_));
@@ -428,6 +443,8 @@ impl Engine<'_> {
                 _ => Ok(()),
             },
             RunEvent::JobCompleted { last_message, usage, duration_ms, adopted, .. } => {
+                // The same bounds as here.
+                let last_message = last_message.filter(|message| message.len() <= LONGEST_MESSAGE);
                 self.unbind(at, host, &of);
                 let state = &mut self.hosts.all[host];
                 state.early_crashes.clear();
@@ -439,11 +456,18 @@ impl Engine<'_> {
                 )
             }
             RunEvent::JobFailed { failure, exit_code, signal, again, usage, .. } => {
+                let Failure { class, message, until, holder } = failure;
+                let failure = Failure { until, holder, ..Failure::new(class, message) };
                 self.unbind(at, host, &of);
-                let exit = exit_code.map(|code| code << 8).or(signal).map(ExitStatus::from_raw);
+                let exit = exit_code
+                    .map(|code| (code & 0xff) << 8)
+                    .or(signal.map(|signal| signal & 0x7f))
+                    .map(ExitStatus::from_raw);
                 self.handle_failure(at, host, Failed { failure, again, exit, usage })
             }
             RunEvent::JobSkipped { why, failure, .. } => {
+                // Nothing was begun.
+                let of = JobRef { attempt: task.of.attempt, ..of };
                 let failure = failure.unwrap_or_else(|| Failure::new(Class::Other, why));
                 self.handle_return(at, host, of, failure)
             }
@@ -474,7 +498,11 @@ impl Engine<'_> {
         }
         let tries = self.tries.get(&at).copied().unwrap_or(0);
         let wait = match class {
-            Class::UsageLimit | Class::Unrecorded if again => Some(Duration::ZERO),
+            Class::UsageLimit if again => Some(Duration::ZERO),
+            // A job is begun anew once.
+            Class::Unrecorded if again && !std::mem::replace(&mut self.tasks.all[at].anew, true) => {
+                Some(Duration::ZERO)
+            }
             _ if class.row().stops_run && again => Some(Duration::ZERO),
             Class::Interrupted if self.may_continue(at) => Some(Duration::ZERO),
             _ if class.may_pass() && again && tries < self.settings.retries => {
@@ -568,7 +596,9 @@ impl Engine<'_> {
 
     /// Stops the run if nothing runs, and no host can take any of the jobs that are left.
     pub(super) fn stop_without_hosts(&mut self) {
-        if self.hosts.all.is_empty() || self.is_busy() {
+        let needs_hosts =
+            || self.hosts.take_unassigned() || self.tasks.all.iter().any(|task| task.host().is_some());
+        if self.is_busy() || (self.hosts.all.is_empty() && !needs_hosts()) {
             return;
         }
         let waits = self.settings.on_limit == OnLimit::Wait;
@@ -577,8 +607,12 @@ impl Engine<'_> {
         let is_pending = |state: State| matches!(state, State::Pending | State::Failed { again: true, .. });
         let mut pending = self.tasks.all.iter().filter(|task| is_pending(task.state)).peekable();
         let has_more = self.counts().pending > self.tasks.counts.pending;
-        if pending.peek().is_none() && !has_more && self.hosts.count_bound() == 0 {
-            return;
+        if pending.peek().is_none() && !has_more {
+            // Without a free slot the feed is not asked.
+            self.drained = true;
+            if self.hosts.count_bound() == 0 {
+                return;
+            }
         }
         let is_served = pending.any(|task| match task.host() {
             Some(name) => self.hosts.position(name).is_some_and(serves),
@@ -608,22 +642,34 @@ fn pack_files(mut job: Job) -> std::result::Result<Job, Failure> {
     let mut files = Vec::new();
     for (purpose, path) in images.chain(schema) {
         let own = Path::new(&path);
-        let length = own.metadata().map(|meta| meta.len());
-        let length = length.map_err(|error| {
+        let unreadable = |error: io::Error| {
             refused(format!("cannot read the file '{path}' of the job: {}", reason(&error)))
-        })?;
+        };
+        let meta = own.metadata().map_err(unreadable)?;
+        if !meta.is_file() {
+            return Err(refused(format!(
+                "cannot read the file '{path}' of the job: it is not a regular file"
+            )));
+        }
+        let length = meta.len();
         // Base64 has four digits for three bytes.
         total += usize::try_from(length).unwrap_or(usize::MAX / 8) / 3 * 4;
         if total > LONGEST_RECORD {
             let most = LONGEST_RECORD >> 20;
             return Err(refused(format!("the files of the job are too long for a host: at most {most} MiB")));
         }
-        let contents = std::fs::read(own).map_err(|error| {
-            refused(format!("cannot read the file '{path}' of the job: {}", reason(&error)))
-        })?;
+        let mut contents = Vec::new();
+        let opened = std::fs::File::open(own).map_err(unreadable)?;
+        opened.take(LONGEST_RECORD as u64).read_to_end(&mut contents).map_err(unreadable)?;
         let name = own.file_name().unwrap_or_default().to_string_lossy();
         files.push(JobFile::new(purpose, &name, &contents));
     }
     job.files = files;
+    // A control character of a prompt has six characters in a record.
+    let is_long = job.prompt.len() + total > LONGEST_RECORD / 8;
+    if is_long && serde_json::to_vec(&job).map_or(0, |record| record.len()) > LONGEST_RECORD {
+        let most = LONGEST_RECORD >> 20;
+        return Err(refused(format!("the record of the job is too long for a host: at most {most} MiB")));
+    }
     Ok(job)
 }

@@ -9,7 +9,7 @@ use crate::process::preflight::Unready;
 use crate::process::running::Running;
 use crate::process::spawn;
 use crate::process::spawn::Spawn;
-use crate::record::event::RunEvent;
+use crate::record::event::{Event, JobRef, RunEvent};
 use crate::record::failure::{Class, Failure};
 use crate::record::job::Kind;
 use crate::record::settings::OnLimit;
@@ -88,23 +88,31 @@ impl Engine<'_> {
     fn claim_and_start(&mut self, offer: Offer) -> Result<()> {
         let planned = || self.tasks.position(&offer.id).and_then(|at| self.tasks.all[at].home.clone());
         let home = offer.job.as_ref().map_or_else(planned, |job| job.codex_home.clone());
-        if self.feed.is_of_worker()
-            && let Some(failure) = self.find_limit(home.as_deref())?
-        {
-            return match self.claim(offer)? {
-                Some(at) => self.return_job(at, failure),
-                None => Ok(()),
+        if self.feed.is_of_worker() {
+            return match self.admit_to_worker(home.as_deref())? {
+                Ok(probes) => self.claim_and_start_with(offer, home.as_deref(), probes),
+                Err(failure) => {
+                    // The run of the other machine asks again, here or elsewhere. The journal need not know the job.
+                    let of = JobRef { job: offer.id, ..JobRef::default() };
+                    let event = Event::new(self.dir.name(), RunEvent::returned(of, failure));
+                    self.listener.event(&event);
+                    Ok(())
+                }
             };
         }
         let Some(probes) = self.admit(home.as_deref())? else {
             self.feed.give_back(self.tasks, &offer.id, Instant::now());
             return Ok(());
         };
+        self.claim_and_start_with(offer, home.as_deref(), probes)
+    }
+
+    fn claim_and_start_with(&mut self, offer: Offer, home: Option<&str>, probes: bool) -> Result<()> {
         match self.claim(offer) {
-            Ok(Some(at)) => self.start_on(at, home.as_deref(), probes),
+            Ok(Some(at)) => self.start_on(at, home, probes),
             unclaimed => {
                 if probes {
-                    self.limits.gate(home.as_deref())?.release();
+                    self.limits.gate(home)?.release();
                 }
                 unclaimed.map(drop)
             }
@@ -137,18 +145,27 @@ impl Engine<'_> {
         Ok(Some(at))
     }
 
-    /// The limit that keeps a worker from starting jobs, as a failure. If it may have reset, the next job tests it.
-    fn find_limit(&mut self, home: Option<&str>) -> Result<Option<Failure>> {
+    /// Whether a worker may start a job, and whether that job is the probe of a limit; otherwise the reason as a failure.
+    /// The host is not closed while another job tests a limit that may have reset.
+    fn admit_to_worker(&mut self, home: Option<&str>) -> Result<std::result::Result<bool, Failure>> {
         let (now, policy) = (Timestamp::now(), self.settings.on_limit);
         let gate = self.limits.gate(home)?;
-        let Some(limit) = gate.read_recorded()? else { return Ok(None) };
-        let is_due = now >= limit.next || now < limit.since;
-        if policy == OnLimit::Try || (is_due && !gate.is_probed()) {
-            return Ok(None);
+        let early = match policy {
+            OnLimit::Wait => false,
+            OnLimit::Try => true,
+            OnLimit::Stop => gate.read_recorded()?.is_some_and(|limit| limit.until.is_none()),
+        };
+        let limit = match gate.request_start(early, now)? {
+            Admission::Free => return Ok(Ok(false)),
+            Admission::Probe => return Ok(Ok(true)),
+            Admission::Shut(limit) => limit,
+        };
+        if early || limit.next <= now {
+            let message = "another job is testing whether the usage limit still holds";
+            return Ok(Err(Failure::new(Class::Host, message)));
         }
         let message = limit.error(now).message().to_owned();
-        let next = Timestamp(limit.next.0.max(now.0 + PROBE_RETRY.as_millis() as i64));
-        Ok(Some(Failure { until: Some(next), ..Failure::new(Class::UsageLimit, message) }))
+        Ok(Err(Failure { until: Some(limit.next), ..Failure::new(Class::UsageLimit, message) }))
     }
 
     /// Gives a job of which nothing was sent back to the run of another machine.

@@ -145,11 +145,6 @@ impl LimitGate {
         Ok(self.held.is_some())
     }
 
-    /// Whether a job of this runner is the probe.
-    pub fn is_probed(&self) -> bool {
-        self.held.is_some()
-    }
-
     /// Releases the probe lock without an outcome.
     pub fn release(&mut self) {
         self.held = None;

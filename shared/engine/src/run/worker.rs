@@ -77,6 +77,12 @@ pub enum Order {
     Stop(JobStop),
 }
 
+/// A record that cannot be read, and the job that it is about.
+struct Rejected {
+    id: Option<String>,
+    error: Error,
+}
+
 /// The records of the run.
 pub struct Orders {
     lines: Lines<Input>,
@@ -89,34 +95,39 @@ impl Orders {
     }
 
     /// The next record that has arrived; `None` at the end. An error of the kind `WouldBlock` means that none has.
-    fn take(&mut self) -> io::Result<Option<Result<Order>>> {
+    fn take(&mut self) -> io::Result<Option<std::result::Result<Order, Rejected>>> {
         #[derive(Deserialize)]
         struct Head<'h> {
             #[serde(rename = "type", borrow)]
             kind: std::borrow::Cow<'h, str>,
+            #[serde(default)]
+            id: Option<String>,
         }
         loop {
             let Some(line) = self.lines.next()? else { return Ok(None) };
             let line = match line {
                 RawLine::Whole(line) => line,
-                RawLine::TooLong => return Ok(Some(Err(Error::new("a record is too long")))),
+                RawLine::TooLong => {
+                    return Ok(Some(Err(Rejected { id: None, error: Error::new("a record is too long") })));
+                }
             };
             if line.trim_ascii().is_empty() {
                 continue;
             }
             let invalid = |error: serde_json::Error| Error::new(format!("invalid record: {error}"));
-            let order = match serde_json::from_slice::<Head<'_>>(line) {
+            let (id, order) = match serde_json::from_slice::<Head<'_>>(line) {
                 Ok(head) if head.kind == JobStop::TYPE => {
-                    serde_json::from_slice(line).map(Order::Stop).map_err(invalid)
+                    (None, serde_json::from_slice(line).map(Order::Stop).map_err(invalid))
                 }
-                Ok(head) if head.kind == "job" => serde_json::from_slice::<Job>(line)
-                    .map_err(invalid)
-                    .and_then(|job| Ok(Order::Job(Box::new(job.validate()?)))),
+                Ok(Head { kind, id }) if kind == "job" => {
+                    let job = serde_json::from_slice::<Job>(line).map_err(invalid);
+                    (id, job.and_then(|job| Ok(Order::Job(Box::new(job.validate()?)))))
+                }
                 // A type of a later release.
                 Ok(_) => continue,
-                Err(error) => Err(invalid(error)),
+                Err(error) => (None, Err(invalid(error))),
             };
-            return Ok(Some(order));
+            return Ok(Some(order.map_err(|error| Rejected { id, error })));
         }
     }
 
@@ -124,7 +135,7 @@ impl Orders {
     pub fn wait(&mut self) -> Result<Option<Order>> {
         loop {
             match self.take() {
-                Ok(order) => return order.transpose(),
+                Ok(order) => return order.transpose().map_err(|Rejected { error, .. }| error),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.lines.reader().wait(None);
                 }
@@ -174,6 +185,7 @@ impl Speaker {
 pub struct WorkerFeed {
     orders: Orders,
     speaker: Rc<RefCell<Speaker>>,
+    stdout: io::Stdout,
     dir: RunDir,
     /// The run and the name of this host, as the other machine names them.
     served: (String, String),
@@ -203,7 +215,8 @@ impl WorkerFeed {
         let speaker = Rc::new(RefCell::new(Speaker { output, run: run.to_owned(), asked, is_closed }));
         let printer = WorkerPrinter { speaker: Rc::clone(&speaker), with_lines };
         let (served, pending) = ((run.to_owned(), host.to_owned()), VecDeque::new());
-        (WorkerFeed { orders, speaker, dir: dir.clone(), served, pending, first: Some(first) }, printer)
+        let (stdout, dir, first) = (io::stdout(), dir.clone(), Some(first));
+        (WorkerFeed { orders, speaker, stdout, dir, served, pending, first }, printer)
     }
 
     fn say(&self, of: JobRef, what: impl FnOnce(JobRef) -> RunEvent) {
@@ -230,9 +243,11 @@ impl WorkerFeed {
     }
 
     fn accept(&mut self, order: Order, run: &RunProgress, requests: &mut Vec<Request>) -> Result<()> {
-        let (of_run, of_host, id) = match &order {
-            Order::Job(job) => (job.run.clone(), job.host.clone(), job.id.clone()),
-            Order::Stop(stop) => (Some(stop.run.clone()), Some(stop.host.clone()), stop.id.clone()),
+        let (of_run, of_host, id, attempt) = match &order {
+            Order::Job(job) => (job.run.clone(), job.host.clone(), job.id.clone(), job.attempt),
+            Order::Stop(stop) => {
+                (Some(stop.run.clone()), Some(stop.host.clone()), stop.id.clone(), stop.attempt)
+            }
         };
         if (of_run.as_deref(), of_host.as_deref()) != (Some(&self.served.0), Some(&self.served.1)) {
             let (run, host) = &self.served;
@@ -250,7 +265,7 @@ impl WorkerFeed {
                         self.replay(&id, of.attempt)?;
                         requests.push(Request::Stop(id));
                     }
-                    Some(State::Completed | State::Failed { .. }) if !is_waiting => {
+                    Some(State::Completed | State::Failed { .. }) if !is_waiting && of.attempt >= attempt => {
                         self.replay(&id, of.attempt)?;
                     }
                     _ => self.say(of, |of| {
@@ -338,6 +353,10 @@ impl JobFeed for WorkerFeed {
         Some(self.orders.lines.reader().0.as_fd())
     }
 
+    fn output(&self) -> Option<BorrowedFd<'_>> {
+        (self.speaker.borrow().output.buffered() > 0).then(|| self.stdout.as_fd())
+    }
+
     fn take_requests(&mut self, run: &RunProgress) -> Result<Vec<Request>> {
         let mut requests = Vec::new();
         if let Some(first) = self.first.take() {
@@ -349,7 +368,13 @@ impl JobFeed for WorkerFeed {
                 return Ok(requests);
             }
             match self.orders.take() {
-                Ok(Some(order)) => self.accept(order?, run, &mut requests)?,
+                Ok(Some(Ok(order))) => self.accept(order, run, &mut requests)?,
+                Ok(Some(Err(Rejected { id: Some(id), error }))) => {
+                    self.speaker.borrow_mut().asked.insert(id.clone());
+                    let of = JobRef { job: id, ..JobRef::default() };
+                    self.say(of, |of| failed(of, Failure::new(Class::Refused, error.message())));
+                }
+                Ok(Some(Err(Rejected { error, .. }))) => return Err(error),
                 Ok(None) => {
                     requests.push(Request::Leave);
                     return Ok(requests);

@@ -163,7 +163,11 @@ impl Show {
         let text = describe(&event.what);
         match self.terminal {
             true => self.write_on_terminal(event, &text),
-            false => self.output.text(row(event.at, kind, job, session, &text).as_bytes(), b"\n"),
+            false => {
+                let session = session.map(|id| name_session(of.and_then(|of| of.host.as_deref()), id));
+                let row = row(event.at, kind, job, session.as_deref(), &text);
+                self.output.text(row.as_bytes(), b"\n")
+            }
         }
     }
 
@@ -172,6 +176,8 @@ impl Show {
         let is_limit = matches!(&event.what, JobFailed { failure, again: true, .. } if failure.class == Class::UsageLimit);
         let is_hidden = match &event.what {
             JobSpawned { .. } | JobSession { .. } | RunEvent::JobBound { .. } => true,
+            // A status line or a warning follows.
+            RunEvent::HostLost { .. } => !self.is_past,
             // The live view shows running jobs, and the time until which a limit holds.
             JobStarted { .. } | RunEvent::RunWaiting { .. } => self.live.is_some(),
             // Each further attempt ends with the same message.
@@ -285,7 +291,7 @@ impl Show {
     fn heading(&mut self, run: &str, of: &JobRef) -> String {
         let session = of.session;
         if !self.terminal {
-            return session.map_or_else(|| of.job.clone(), |id| id.to_string());
+            return session.map_or_else(|| of.job.clone(), |id| name_session(of.host.as_deref(), id));
         }
         let label = match self.places.is_some() {
             true => self.name_job(run, of),
@@ -302,7 +308,8 @@ impl Show {
         if self.options.json {
             return self.output.record(&record);
         }
-        let row = row(record.at, "job.event", &of.job, of.session, record.event.get());
+        let session = of.session.map(|id| name_session(of.host.as_deref(), id));
+        let row = row(record.at, "job.event", &of.job, session.as_deref(), record.event.get());
         let row = if self.terminal { cell(&row, columns().saturating_sub(1)) } else { row };
         self.output.text(row.as_bytes(), b"\n")
     }
@@ -489,9 +496,13 @@ fn find_number(places: &mut Option<Places>, job: &str) -> String {
 }
 
 /// A line of TAB-separated columns.
-fn row(at: Timestamp, kind: &str, job: &str, session: Option<Id>, text: &str) -> String {
-    let session = session.map(|id| id.to_string()).unwrap_or_default();
-    [&at.to_string(), kind, &tsv(job), &session, &tsv(text)].join("\t")
+fn row(at: Timestamp, kind: &str, job: &str, session: Option<&str>, text: &str) -> String {
+    [&at.to_string(), kind, &tsv(job), session.unwrap_or_default(), &tsv(text)].join("\t")
+}
+
+/// A reference to a session, which other tools accept: on a host, `HOST:ID`.
+fn name_session(host: Option<&str>, id: Id) -> String {
+    host.map_or_else(|| id.to_string(), |host| format!("{host}:{id}"))
 }
 
 /// The state of a job or run after an event, as a terminal shows it.

@@ -39,8 +39,8 @@ impl Tally {
                 }
                 let used =
                     |name: &str| usage.as_ref().and_then(|usage| usage.get(name)).copied().unwrap_or(0);
-                self.input += used("input_tokens");
-                self.output += used("output_tokens");
+                self.input = self.input.saturating_add(used("input_tokens"));
+                self.output = self.output.saturating_add(used("output_tokens"));
             }
             RunEvent::JobFailed { of, failure, again: true, .. } if failure.class == Class::UsageLimit => {
                 self.limited_attempts += 1;

@@ -1,5 +1,6 @@
 //! The answers of hosts, as one output.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -13,7 +14,7 @@ use crate::output::{Sessions, Shape};
 use crate::query::Sort;
 use crate::record::{Field, RawRecord, Session};
 use crate::terminal::{columns, is_terminal, page};
-use crate::text::{harmless, harmless_with_colors};
+use crate::text::{harmless, harmless_json, harmless_with_colors};
 
 /// The time for which a host that lists sessions may be silent. Its listing is one block.
 const LISTING: Duration = Duration::from_secs(10);
@@ -114,7 +115,7 @@ impl Remote<'_> {
         let mut skipped = Skipped::default();
         let exit = self.gather(Merge::Lines, LISTING).run(asks, &mut |at, line| {
             match with_host(line, &names[at]) {
-                Some(record) => output.text(record.as_bytes(), b"\n")?,
+                Some(record) => output.text(shown(&record).as_bytes(), b"\n")?,
                 None => skipped.add(&names[at], line),
             }
             output.flush_checked().map(|()| true)
@@ -234,7 +235,7 @@ impl Remote<'_> {
                     skipped.add(&names[at], line);
                     return Ok(true);
                 };
-                output.text(record.as_bytes(), b"\n")?;
+                output.text(shown(&record).as_bytes(), b"\n")?;
             } else {
                 if shows_table && names.len() > 1 && last.replace(at) != Some(at) {
                     output.text(format!("==> {} <==", names[at]).as_bytes(), b"\n")?;
@@ -301,4 +302,9 @@ impl Skipped {
     fn exit(&self, exit: Exit) -> Exit {
         if self.hosts.is_empty() { exit } else { Exit::Trouble }
     }
+}
+
+/// A record of a host, made harmless for a terminal.
+fn shown(record: &str) -> Cow<'_, str> {
+    if is_terminal() { harmless_json(record) } else { Cow::Borrowed(record) }
 }

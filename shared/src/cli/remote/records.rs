@@ -15,7 +15,8 @@ pub fn with_host<'l>(line: &'l [u8], host: &str) -> Option<Cow<'l, str>> {
         return None;
     }
     let host = serde_json::to_string(host).ok()?;
-    if line.contains("\"host\"") || line.contains("\\u") {
+    let kind = line.strip_prefix("{\"type\":\"").and_then(|rest| rest.split('"').next());
+    if kind.is_some_and(|kind| kind.contains('\\')) || line.contains("\"host\"") || line.contains("\\u") {
         return rewritten(line, &host).map(Cow::Owned);
     }
     serde_json::from_str::<IgnoredAny>(line).ok()?;
@@ -59,6 +60,7 @@ mod tests {
             (r#"{"type":"x"}"#, Some(r#"{"type":"x","host":"h1"}"#)),
             (r#"{"id":"a"}"#, Some(r#"{"host":"h1","id":"a"}"#)),
             ("{}", Some(r#"{"host":"h1"}"#)),
+            (r#"{"type":"a\"b","t":1}"#, Some(r#"{"type":"a\"b","host":"h1","t":1}"#)),
             (r#"{"type":"s","host":"evil","n":1.0e400}"#, Some(r#"{"type":"s","host":"h1","n":1.0e400}"#)),
             (r#"{"type":"s","\u0068ost":"evil"}"#, Some(r#"{"type":"s","host":"h1"}"#)),
             (r#"{"a":{"host":1},"type":"s"}"#, Some(r#"{"type":"s","host":"h1","a":{"host":1}}"#)),

@@ -308,8 +308,7 @@ pub fn on_time_or_hosts<O: 'static>() -> Flag<O> {
     .suggests(|typed| suggestions::times(typed).into_iter().chain(suggestions::hosts(typed)).collect())
     .more(
         "TIME is a day, week, month or year, such as yesterday, 'last week' or 2026-11. Any other word, and the name of a \
-         host of config.toml, is a host: the prompt is sent to sessions of this host, which are named by their complete \
-         ids. N is the number of jobs that run there at a time. See codex-agent-distributed(7).",
+         host of config.toml, is a host: the prompt is sent to sessions of this host. N is the number of jobs that run there at a time. See codex-agent-distributed(7).",
     )
 }
 

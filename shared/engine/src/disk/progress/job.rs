@@ -232,6 +232,12 @@ impl JobState {
         own.or(begun).or(self.wanted_host.as_ref()).map(String::as_str)
     }
 
+    /// The number of the attempt that its host is asked for.
+    pub fn asked_attempt(&self) -> u32 {
+        let is_begun = self.binding.as_ref().is_some_and(|binding| binding.is_begun);
+        if is_begun { self.of.attempt } else { self.of.attempt.saturating_add(1) }
+    }
+
     /// Takes the job from its host. The session of a job that is to be continued stays there.
     pub fn release(&mut self) {
         self.binding = None;

@@ -23,6 +23,8 @@ use codex_agent_shared::ndjson::{Lines, RawLine};
 
 /// The most lines that are read at a time, so that signals are handled in between.
 const MOST_LINES: usize = 1000;
+/// The longest line that is read, in bytes.
+const LONGEST_LINE: usize = 32 << 20;
 /// The most bytes that are read at a time: a host decides how long its lines are.
 const MOST_BYTES: usize = 8 << 20;
 /// The most bytes that a command may print before the greeting of the worker.
@@ -51,8 +53,8 @@ pub(in crate::run) struct Link {
     output: Lines<ChildStdout>,
     unsent: VecDeque<u8>,
     is_greeted: bool,
-    /// The number of lines that are no records.
-    noise: u64,
+    /// Whether the command has closed its input.
+    is_closed: bool,
 }
 
 impl Link {
@@ -71,7 +73,7 @@ impl Link {
             output: Lines::new(output, 64 << 10),
             unsent: VecDeque::new(),
             is_greeted: false,
-            noise: 0,
+            is_closed: false,
         })
     }
 
@@ -89,6 +91,9 @@ impl Link {
 
     /// Sends a record, as far as the pipe takes it now.
     pub(in crate::run) fn send(&mut self, record: &impl Serialize) -> Result<()> {
+        if self.is_closed {
+            return Ok(());
+        }
         serde_json::to_writer(&mut self.unsent, record)
             .map_err(|error| Error::new(format!("cannot write a record: {error}")))?;
         self.unsent.push_back(b'\n');
@@ -105,7 +110,7 @@ impl Link {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 // The end of the output tells why.
                 _ => {
-                    self.input = None;
+                    (self.input, self.is_closed) = (None, true);
                     self.unsent.clear();
                 }
             }
@@ -123,10 +128,7 @@ impl Link {
             }
             let line = match self.output.next() {
                 Ok(Some(RawLine::Whole(line))) => line,
-                Ok(Some(RawLine::TooLong)) => {
-                    self.noise += 1;
-                    continue;
-                }
+                Ok(Some(RawLine::TooLong)) => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     // A process that holds the pipe may outlive the command.
                     if self.process.end().is_none() {
@@ -137,6 +139,10 @@ impl Link {
                 Ok(None) | Err(_) => return each(News::End),
             };
             bytes += line.len();
+            // The lines of a worker are shorter.
+            if line.len() > LONGEST_LINE {
+                continue;
+            }
             let line = line.trim_ascii();
             match parse(line) {
                 Some(News::Hello(_)) if self.is_greeted => {}
@@ -144,11 +150,10 @@ impl Link {
                     self.is_greeted |= matches!(news, News::Hello(_));
                     each(news);
                 }
-                None if line.is_empty() => {}
-                None => self.noise += 1,
+                None => {}
             }
         }
-        if !self.is_greeted && self.output.bytes_read() > MOST_BABBLE {
+        if self.is_closed || (!self.is_greeted && self.output.bytes_read() > MOST_BABBLE) {
             each(News::End);
         }
     }
@@ -161,7 +166,8 @@ impl Link {
         }
         let messages = self.process.messages();
         if !self.is_greeted {
-            return unanswered(host, ("codex-agent run --on", "--worker"), self.noise > 0, end, &messages);
+            let is_babble = self.output.bytes_read() > MOST_BABBLE;
+            return unanswered(host, ("codex-agent run --on", "--worker"), is_babble, end, &messages);
         }
         let how = match end {
             Some(EndKind::Signal(signal)) => format!("the connection was killed by signal {signal}"),
@@ -193,7 +199,7 @@ impl Link {
 fn parse(line: &[u8]) -> Option<News> {
     const BEGIN: &[u8] = b"{\"type\":\"";
     parse_whole(line).or_else(|| {
-        let mut starts = memchr::memmem::find_iter(line, BEGIN).skip_while(|at| *at == 0);
+        let mut starts = memchr::memmem::rfind_iter(line, BEGIN).take(4);
         starts.find_map(|at| parse_whole(&line[at..]))
     })
 }
