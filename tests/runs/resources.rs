@@ -40,7 +40,8 @@ fn two_hundred_jobs_need_constant_memory_and_few_descriptors() {
     assert_eq!(fake.sent().len(), 200);
     println!("200 jobs at 16: {early} KiB early, {most} KiB at most, {open} descriptors");
     assert!(most < 30 << 10 && most < early + 4096, "{early} KiB, then {most} KiB");
-    assert!(open < 16 + 24, "{open} descriptors");
+    // Three for each kind of signal, some for the journal and the locks.
+    assert!(open < 16 + 27, "{open} descriptors");
 }
 
 #[test]
