@@ -32,7 +32,6 @@ use crate::config;
 use crate::config::host::{HostTable, name_problem};
 use crate::error::{Error, Result, reason};
 use crate::plugin::dispatcher;
-use crate::text::nearest;
 use protocol::Request;
 
 /// The name that stands for this machine in a list of hosts.
@@ -223,16 +222,6 @@ pub fn check_name(name: &str) -> Result<()> {
         None => Ok(()),
         Some(why) => Err(Error::usage(format!("invalid name of a host '{name}': {why}"))),
     }
-}
-
-/// The hint for a name that is similar to that of a configured host.
-pub fn similar(name: &str) -> Option<String> {
-    let hosts = config::as_far_as_valid().hosts();
-    if hosts.iter().any(|host| host.name == name) {
-        return None;
-    }
-    let near = nearest(name, hosts.iter().map(|host| host.name.as_str()));
-    near.first().map(|near| format!("did you mean '{near}'?"))
 }
 
 #[cfg(test)]

@@ -13,8 +13,10 @@
 //! | 3 | `schedule` | when a job starts |
 //! | 4 | `transitions` | what becomes of an attempt that ended |
 //! | 5 | `remote` | jobs on hosts: what is sent, and what becomes of what they report |
+//! | 6 | [`ending`] | the end of a run that has no runner |
 //! | 6 | [`plan`] | a run whose jobs are known at the start |
 
+pub mod ending;
 pub mod engine;
 mod failed;
 pub mod feed;

@@ -135,7 +135,7 @@ pub fn unanswered(
 mod tests {
     use super::*;
 
-    fn told(via: &str, talk: &Talk, end: EndKind, messages: &[&str]) -> Option<String> {
+    fn explained(via: &str, talk: &Talk, end: EndKind, messages: &[&str]) -> Option<String> {
         let host = Host { name: "h1".to_owned(), via: vec![via.to_owned()], ..Host::here() };
         let messages: Vec<String> = messages.iter().map(|line| (*line).to_owned()).collect();
         failure(&host, "ls", talk, Some(end), &messages)
@@ -167,11 +167,11 @@ mod tests {
                 "ended with status 255: client_loop",
             ),
         ] {
-            let line = told("ssh", talk, EndKind::Code(code), messages).unwrap();
+            let line = explained("ssh", talk, EndKind::Code(code), messages).unwrap();
             assert!(line.contains(want), "{line}");
         }
-        assert_eq!(told("ssh", &greeted, EndKind::Code(1), &["noise"]), None);
-        assert!(told("sh", &greeted, EndKind::Signal(9), &[]).unwrap().contains("signal 9"));
+        assert_eq!(explained("ssh", &greeted, EndKind::Code(1), &["noise"]), None);
+        assert!(explained("sh", &greeted, EndKind::Signal(9), &[]).unwrap().contains("signal 9"));
     }
 
     #[test]

@@ -53,12 +53,6 @@ impl HostList {
         self.entries.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Whether the user named this host, itself or by `all`.
-    pub fn has(&self, name: &str) -> bool {
-        let is_configured = || configured().is_ok_and(|hosts| hosts.iter().any(|host| host.name == name));
-        self.names().any(|known| known == name || (known == ALL && is_configured()))
-    }
-
     /// The hosts, each once, with the number of concurrent jobs that the list gives. Reads `config.toml`.
     pub fn hosts(&self) -> Result<Vec<(Host, Option<usize>)>> {
         let mut hosts = Vec::new();

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::codex::version::Versions;
 use crate::commands::expiry::read_queues;
 use crate::commands::flags::Jobs;
 use crate::commands::on_end;
@@ -16,8 +15,9 @@ use crate::disk::progress::{RunProgress, State, WORKER};
 use crate::disk::run_dir::RunDir;
 use crate::liveness;
 use crate::record::event::RunEvent;
-use crate::record::settings::{Interrupted, Settings};
-use crate::run::engine::{stop_jobs, supervise};
+use crate::record::settings::Interrupted;
+use crate::run::ending::stop_jobs;
+use crate::run::engine::supervise;
 use crate::run::feed::{JobFeed, PlannedJobs};
 use crate::run::given::GivenJobs;
 use crate::show::end::NextCommands;
@@ -165,10 +165,8 @@ fn stop_on_hosts(dir: &RunDir) -> Result<()> {
             .hint(format!("'codex-agent run stop --now {name}' stops that")));
     };
     let mut tasks = RunProgress::read(dir)?;
-    let codex = tasks.codex.path.clone().unwrap_or_default().into();
-    let settings = Settings { codex, ..Settings::default() };
     let mut shown = Show::new(ShowOptions::default(), tasks.all.len());
-    let ended = stop_jobs(dir, journal, &mut tasks, settings, &mut shown, Versions::default())?;
+    let ended = stop_jobs(dir, journal, &mut tasks, &mut shown)?;
     match tasks.all.iter().filter(|task| task.state == State::Running).count() {
         0 => Ok(()),
         left => {

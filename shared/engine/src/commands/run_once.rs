@@ -332,15 +332,8 @@ impl Carried {
     /// Reports a job whose run was removed.
     fn report_lost(&mut self, job: &str, show: &mut Show) {
         let message = "the run that owned the job was removed, and the outcome of the job is unknown";
-        let what = RunEvent::JobFailed {
-            of: JobRef { job: job.to_owned(), ..JobRef::default() },
-            failure: Failure::new(Class::Interrupted, message),
-            exit_code: None,
-            signal: None,
-            usage: None,
-            again: false,
-            continues: false,
-        };
+        let of = JobRef { job: job.to_owned(), ..JobRef::default() };
+        let what = RunEvent::failed(of, Failure::new(Class::Interrupted, message));
         show.event(&Event::new(self.given.run.as_deref().unwrap_or_default(), what));
         self.ends.failed += 1;
     }

@@ -207,7 +207,7 @@ pub fn refuse_living(queue: &Queue, verb: &str) -> Result<()> {
 /// Records in the journal of a run that it is not continued, and the outcome of the jobs that it had begun.
 pub fn conclude(run: &str, why: &str) -> Result<()> {
     match RunDir::named(run)? {
-        Some(dir) => crate::run::engine::conclude(&dir, why, &mut WarningsOnly),
+        Some(dir) => crate::run::ending::conclude(&dir, why, &mut WarningsOnly),
         None => Ok(()),
     }
 }

@@ -369,6 +369,12 @@ impl RunEvent {
         RunEvent::JobSkipped { of, why, withdrawn: true, failure: Some(failure) }
     }
 
+    /// A job that failed without a process of Codex, and is not done again.
+    pub fn failed(of: JobRef, failure: Failure) -> RunEvent {
+        let (exit_code, signal, usage) = (None, None, None);
+        RunEvent::JobFailed { of, failure, exit_code, signal, again: false, continues: false, usage }
+    }
+
     /// Whether the job is pending again, because nothing was sent.
     pub fn is_withdrawal(&self) -> bool {
         matches!(self, RunEvent::JobSkipped { withdrawn: true, .. } | RunEvent::JobReturned { .. })

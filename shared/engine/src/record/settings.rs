@@ -246,22 +246,31 @@ impl Settings {
         self.hosts.most.map_or(all, |most| all.min(most))
     }
 
-    /// The settings to save for a continued run.
-    pub fn to_saved(&self) -> SavedSettings {
+    /// The settings for the worker of a host. Everything else is decided by the run.
+    pub fn for_worker(&self) -> SavedSettings {
         let ms = |time: Option<Duration>| time.map(|time| time.as_millis() as u64);
         let Patience { timeout, idle, network } = self.patience;
         SavedSettings {
             timeout_ms: ms(timeout),
             idle_timeout_ms: ms(idle),
             network_timeout_ms: ms(network),
-            max_failures: self.max_failures,
             retries: self.retries,
-            on_busy: self.on_busy.to_text(),
+            on_busy: OnBusy::Fail.to_text(),
             on_limit: self.on_limit,
+            ..SavedSettings::default()
+        }
+    }
+
+    /// The settings to save for a continued run.
+    pub fn to_saved(&self) -> SavedSettings {
+        SavedSettings {
+            max_failures: self.max_failures,
+            on_busy: self.on_busy.to_text(),
             codex_options: self.codex_options.clone(),
             hosts: self.hosts.all.iter().map(HostSlots::to_saved).collect(),
             on_hosts: self.hosts.take_unassigned,
             most: self.hosts.most,
+            ..self.for_worker()
         }
     }
 }

@@ -33,7 +33,7 @@ use crate::record::failure::{Class, Failure};
 use crate::record::job::Job;
 use crate::record::settings::Settings;
 use crate::run::failed::Failed;
-use crate::run::feed::{JobFeed, LOOK, PlannedJobs, Request};
+use crate::run::feed::{JobFeed, LOOK, Request};
 use crate::run::hosts::Hosts;
 use crate::run::observer::{Observer, RunningJob, about};
 use crate::run::usage_limit::LimitGate;
@@ -105,72 +105,6 @@ pub fn supervise_with(
     engine.checker = Checker::new(&engine.settings.codex, versions);
     engine.start_run(codex)?;
     engine.run(signals)
-}
-
-/// Stops the jobs of a run that has no runner, here and on hosts, and starts none.
-pub fn stop_jobs(
-    dir: &RunDir,
-    journal: Journal,
-    tasks: &mut RunProgress,
-    settings: Settings,
-    listener: &mut dyn Observer,
-    versions: Versions,
-) -> Result<RunEnd> {
-    let mut signals = Signals::catch()?;
-    let mut feed = PlannedJobs::default();
-    let mut engine = Engine::new(dir, journal, tasks, settings, &mut feed, listener);
-    engine.checker = Checker::new(&engine.settings.codex, versions);
-    engine.stop.requests = 2;
-    // The settings of the run stay as the last runner has recorded them.
-    engine.adopt_all()?;
-    engine.stop_all();
-    loop {
-        engine.poll_running()?;
-        engine.poll_hosts()?;
-        if !engine.is_busy() {
-            break;
-        }
-        let came = {
-            let files: Vec<Awaited<'_>> = engine.hosts.files().collect();
-            signals.wait_with(&files, LOOK)
-        };
-        if came.stops > 0 {
-            return Ok(RunEnd::Left { running: engine.count_running() });
-        }
-    }
-    engine.hosts.close();
-    let left = engine.tasks.count_left();
-    // Prompts of a queue are not planned before they are sent.
-    let left = if engine.tasks.kind == "queue" { left.max(1) } else { left };
-    engine.record_event(RunEvent::RunStopped { why: "signal".to_owned(), left, until: None }, true)?;
-    Ok(RunEnd::Stopped { why: "signal".to_owned(), left, until: None, killed: true })
-}
-
-/// Ends a run that will not be continued, so that it blocks no other run: judges started jobs and records the
-/// rest as skipped. A run that has a runner, has ended or cannot be read stays unchanged. The caller has checked
-/// that no job is running. Signals have their default action: an interrupted call can be repeated.
-pub fn conclude(dir: &RunDir, why: &str, listener: &mut dyn Observer) -> Result<()> {
-    let Some(journal) = Journal::open(&dir.journal())? else { return Ok(()) };
-    let Ok(mut tasks) = RunProgress::read(dir) else { return Ok(()) };
-    if !tasks.is_begun() || !tasks.is_open() {
-        return Ok(());
-    }
-    let codex = tasks.codex.path.clone().unwrap_or_default().into();
-    let settings = Settings { codex, ..Settings::default() };
-    let mut feed = PlannedJobs::default();
-    let mut engine = Engine::new(dir, journal, &mut tasks, settings, &mut feed, listener);
-    engine.stop.why = Some(why.to_owned());
-    engine.adopt_all()?;
-    engine.interrupt_bound(|_| true, "the run is not continued")?;
-    loop {
-        engine.poll_running()?;
-        if engine.running.is_empty() {
-            break;
-        }
-        std::thread::sleep(LOOK);
-    }
-    engine.skip_unsent("the job was removed before it was run")?;
-    engine.record_event(RunEvent::RunStopped { why: why.to_owned(), left: 0, until: None }, true)
 }
 
 /// The state of a run while its jobs are run.
@@ -247,7 +181,7 @@ impl Limits {
 }
 
 impl<'e> Engine<'e> {
-    fn new(
+    pub(super) fn new(
         dir: &'e RunDir,
         journal: Journal,
         tasks: &'e mut RunProgress,
@@ -338,7 +272,7 @@ impl<'e> Engine<'e> {
         self.adopt_all()
     }
 
-    fn adopt_all(&mut self) -> Result<()> {
+    pub(super) fn adopt_all(&mut self) -> Result<()> {
         for at in 0..self.tasks.all.len() {
             if self.tasks.all[at].state == State::Running {
                 self.adopt(at)?;
@@ -481,7 +415,7 @@ impl<'e> Engine<'e> {
         }
     }
 
-    fn stop_all(&mut self) {
+    pub(super) fn stop_all(&mut self) {
         self.stop.why.get_or_insert("signal".to_owned());
         let now = Instant::now();
         self.running.iter_mut().for_each(|running| running.stop(Class::Stopped, now));
@@ -497,7 +431,7 @@ impl<'e> Engine<'e> {
     }
 
     /// The number of running jobs, here and on hosts.
-    fn count_running(&self) -> usize {
+    pub(super) fn count_running(&self) -> usize {
         self.running.len() + self.hosts.count_asked()
     }
 
@@ -506,7 +440,7 @@ impl<'e> Engine<'e> {
         !self.running.is_empty() || self.hosts.are_busy()
     }
 
-    fn poll_running(&mut self) -> Result<()> {
+    pub(super) fn poll_running(&mut self) -> Result<()> {
         let mut at = 0;
         while at < self.running.len() {
             let seen = self.running[at].poll(Instant::now()).map_err(follow_error)?;
@@ -590,7 +524,7 @@ impl<'e> Engine<'e> {
     }
 
     /// Records as skipped the jobs that were not started, for this reason.
-    fn skip_unsent(&mut self, why: &str) -> Result<()> {
+    pub(super) fn skip_unsent(&mut self, why: &str) -> Result<()> {
         for at in 0..self.tasks.all.len() {
             let JobState { state, next, .. } = &self.tasks.all[at];
             if matches!(state, State::Pending | State::Failed { again: true, .. }) {

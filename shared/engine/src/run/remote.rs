@@ -2,37 +2,30 @@
 //!
 //! The journal of this run is the truth. `job.bound` is on disk before a record is sent; the events of a host are
 //! written with its name, and with the numbers and counts of this run. A host decides nothing but whether a job can be
-//! started now, and how its attempt ended: retries, busy sessions and limits are decided here.
+//! started now, and how its attempt ended: retries, busy sessions and limits are decided here ([`events`]).
 
-use std::io::{self, Read};
-use std::os::unix::process::ExitStatusExt;
+mod events;
+mod pack;
+
 use std::path::Path;
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use crate::disk::progress::{Binding, NextStart, Start, State};
+use crate::disk::progress::{Binding, NextStart, State};
 use crate::process::spawn;
-use crate::record::event::{Event, JobRef, RunEvent};
+use crate::record::event::RunEvent;
 use crate::record::failure::{Class, Failure};
-use crate::record::file::{FileUse, JobFile};
-use crate::record::job::{Job, Kind};
-use crate::record::settings::{Interrupted, OnLimit, SavedSettings};
-use crate::record::worker::{JobStop, LONGEST_RECORD, WorkerHello};
+use crate::record::job::Job;
+use crate::record::settings::OnLimit;
+use crate::record::worker::{JobStop, WorkerHello};
 use crate::run::engine::Engine;
 use crate::run::failed::Failed;
 use crate::run::feed::Offer;
-use crate::run::hosts::{BoundJob, Closed, Link, News, Phase};
-use crate::run::schedule::random;
-use crate::run::transitions::{FIRST_RETRY, LONGEST_RETRY, MAX_EARLY_CRASHES};
-use codex_agent_shared::error::{Result, reason};
+use crate::run::hosts::{BoundJob, Link, News, Phase};
+use crate::run::remote::pack::{check_length, pack_files};
+use codex_agent_shared::error::Result;
 use codex_agent_shared::host::{Host, Unanswered};
 use codex_agent_shared::text::{cell, counted};
 use codex_agent_shared::time::Timestamp;
-
-/// The longest last message that is kept, in bytes.
-const LONGEST_MESSAGE: usize = 4 << 20;
-/// The wait for a host whose limit resets at an unknown time.
-const UNKNOWN_LIMIT_MS: i64 = 60_000;
 
 impl Engine<'_> {
     /// Whether this machine may start one more job.
@@ -87,11 +80,7 @@ impl Engine<'_> {
         let planned = self.journal.job(self.tasks.all[at].place)?;
         let about = self.label(&planned);
         let task = &self.tasks.all[at];
-        let mut job = match task.next {
-            NextStart::Plan => planned,
-            NextStart::Continue(session) => planned.resuming(session).with_prompt("Continue."),
-            NextStart::Fork => planned.in_fork(),
-        };
+        let mut job = task.next.job(planned);
         let host = &self.hosts.all[host].host;
         let (run, name) = (self.dir.name().to_owned(), host.name.clone());
         (job.run, job.host, job.codex_home) = (Some(run), Some(name), None);
@@ -100,24 +89,23 @@ impl Engine<'_> {
         job.resent = task.resent && !matches!(task.next, NextStart::Continue(_));
         job.depth = spawn::depth();
         job.events = self.listener.wants_lines();
-        // Everything else is decided here.
-        let (on_limit, retries) = (self.settings.on_limit, self.settings.retries);
-        let own = self.settings.to_saved();
-        job.settings = Some(Box::new(SavedSettings {
-            timeout_ms: own.timeout_ms,
-            idle_timeout_ms: own.idle_timeout_ms,
-            network_timeout_ms: own.network_timeout_ms,
-            on_limit,
-            retries,
-            on_busy: "fail".to_owned(),
-            ..SavedSettings::default()
-        }));
+        job.settings = Some(Box::new(self.settings.for_worker()));
         if let Some(cwd) = &job.cwd
             && let Some(there) = host.map_path(Path::new(cwd))
         {
             job.cwd = Some(there.to_string_lossy().into_owned());
         }
-        Ok(pack_files(job).map(|job| (job, about)))
+        let files = pack_files(&job);
+        (job.images, job.options.output_schema) = (Vec::new(), None);
+        Ok(match files {
+            // A host that has begun the job needs no file of it.
+            Err(_) if job.begun => Ok((job, about)),
+            Err(failure) => Err(failure),
+            Ok(files) => {
+                job.files = files;
+                check_length(&job).map(|()| (job, about))
+            }
+        })
     }
 
     /// Asks a host that was just connected for the jobs that belong to it.
@@ -133,19 +121,10 @@ impl Engine<'_> {
             let (record, about) = match self.pack(at, host)? {
                 Ok(packed) => packed,
                 Err(failure) => {
-                    // A host that has the job already needs no file of it.
-                    let mut job = self.journal.job(self.tasks.all[at].place)?;
-                    if !self.tasks.all[at].binding.as_ref().is_some_and(|binding| binding.is_begun) {
-                        self.hosts.all[host].release(at);
-                        self.tasks.unbind(at);
-                        self.fail(at, Failed::without_exit(failure))?;
-                        continue;
-                    }
-                    (job.images, job.options.output_schema) = (Vec::new(), None);
-                    (job.run, job.host) =
-                        (Some(self.dir.name().to_owned()), self.tasks.all[at].of.host.clone());
-                    (job.begun, job.attempt, job.codex_home) = (true, self.tasks.all[at].of.attempt, None);
-                    (job, String::new())
+                    self.hosts.all[host].release(at);
+                    self.tasks.unbind(at);
+                    self.fail(at, Failed::without_exit(failure))?;
+                    continue;
                 }
             };
             let state = &mut self.hosts.all[host];
@@ -184,10 +163,7 @@ impl Engine<'_> {
         let Some(name) = task.binding.as_ref().map(|binding| binding.host.clone()) else { return Ok(()) };
         let since = task.start.as_ref().map_or_else(Timestamp::now, |start| start.at);
         if self.settings.hosts.given_up.contains(&name) {
-            let message =
-                format!("host '{name}' had the job, and its outcome is unknown: the user gave the host up");
-            self.tasks.all[at].binding = None;
-            return self.fail(at, Failed::without_exit(Failure::new(Class::Interrupted, message)));
+            return self.interrupt(at, &format!("{}: the user gave the host up", unknown_outcome(&name)));
         }
         let host = self.hosts.position_or_add(Host::named(&name)?);
         self.hosts.all[host].bound.push(BoundJob { at, about: String::new(), since, is_asked: false });
@@ -200,20 +176,21 @@ impl Engine<'_> {
         self.hosts.all.retain(|host| !given_up.contains(&host.host.name));
     }
 
-    /// Fails the jobs that belong to hosts as interrupted: their outcome is not asked for any more.
-    pub(super) fn interrupt_bound(&mut self, is_meant: impl Fn(&str) -> bool, why: &str) -> Result<()> {
+    /// Fails all jobs that belong to hosts as interrupted: their outcome is not asked for any more.
+    pub(super) fn interrupt_bound(&mut self, why: &str) -> Result<()> {
         for host in 0..self.hosts.all.len() {
-            let name = self.hosts.all[host].host.name.clone();
-            if !is_meant(&name) {
-                continue;
-            }
+            let message = format!("{}: {why}", unknown_outcome(&self.hosts.all[host].host.name));
             for bound in std::mem::take(&mut self.hosts.all[host].bound) {
-                let message = format!("host '{name}' had the job, and its outcome is unknown: {why}");
-                self.tasks.all[bound.at].binding = None;
-                self.fail(bound.at, Failed::without_exit(Failure::new(Class::Interrupted, message)))?;
+                self.interrupt(bound.at, &message)?;
             }
         }
         Ok(())
+    }
+
+    /// Fails a job that was taken from its host, and may have been sent there.
+    fn interrupt(&mut self, at: usize, message: &str) -> Result<()> {
+        self.tasks.all[at].binding = None;
+        self.fail(at, Failed::without_exit(Failure::new(Class::Interrupted, message)))
     }
 
     /// Connects hosts, and reads what they report.
@@ -353,245 +330,9 @@ impl Engine<'_> {
             let message = format!(
                 "host '{name}' has another state directory than before, and the outcome of the job is unknown"
             );
-            self.tasks.all[bound.at].binding = None;
-            self.fail(bound.at, Failed::without_exit(Failure::new(Class::Interrupted, message)))?;
+            self.interrupt(bound.at, &message)?;
         }
         self.ask(host)
-    }
-
-    fn handle_event(&mut self, host: usize, event: Event) -> Result<()> {
-        let Some(of) = event.what.job_ref() else { return Ok(()) };
-        let Some(at) = self.tasks.position(&of.job) else { return Ok(()) };
-        let state = &mut self.hosts.all[host];
-        if !state.bound.iter().any(|bound| bound.at == at && bound.is_asked) {
-            return Ok(());
-        }
-        state.tries = 0;
-        let name = state.host.name.clone();
-        let task = &mut self.tasks.all[at];
-        // The worker counts on from the attempt that it was asked for.
-        let asked = task.asked_attempt();
-        let attempt = if (asked..asked.saturating_add(8)).contains(&of.attempt) { of.attempt } else { asked };
-        let is_begun = task.binding.as_ref().is_some_and(|binding| binding.is_begun);
-        let of = JobRef {
-            number: at + 1,
-            attempt: if is_begun { task.of.attempt } else { attempt },
-            host: Some(name),
-            ..of.clone()
-        };
-        match event.what {
-            RunEvent::JobStarted {
-                cwd,
-                sandbox,
-                kind,
-                boot,
-                usage_before,
-                version,
-                rollout_bytes,
-                uptime_ms,
-                ..
-            } => {
-                if is_begun {
-                    return Ok(());
-                }
-                let continues = matches!(task.next, NextStart::Continue(_));
-                if let Some(binding) = &mut task.binding {
-                    binding.is_begun = true;
-                }
-                task.start = Some(Start {
-                    at: event.at,
-                    boot: boot.clone(),
-                    usage_before: usage_before.clone(),
-                    asked: of.session,
-                    is_new: kind == Some(Kind::New),
-                    version: version.clone(),
-                    before: rollout_bytes,
-                    up: uptime_ms,
-                    process: None,
-                    session_reported: false,
-                });
-                task.of = of.clone();
-                let resent = task.resent && !continues;
-                let what = RunEvent::JobStarted {
-                    of,
-                    cwd,
-                    sandbox,
-                    kind,
-                    continues,
-                    resent,
-                    boot,
-                    usage_before,
-                    version,
-                    rollout_bytes,
-                    uptime_ms,
-                };
-                self.record_event(what, false)
-            }
-            RunEvent::JobSpawned { process, .. } => match &mut task.start {
-                Some(start) if start.process.is_none() => {
-                    start.process = Some(process.clone());
-                    self.record_event(RunEvent::JobSpawned { of, process }, false)
-                }
-                _ => Ok(()),
-            },
-            RunEvent::JobSession { .. } => match &mut task.start {
-                Some(start) if !start.session_reported => {
-                    start.session_reported = true;
-                    task.of = of.clone();
-                    self.record_event(RunEvent::JobSession { of }, false)
-                }
-                _ => Ok(()),
-            },
-            RunEvent::JobCompleted { last_message, usage, duration_ms, adopted, .. } => {
-                // The same bounds as here.
-                let last_message = last_message.filter(|message| message.len() <= LONGEST_MESSAGE);
-                self.unbind(at, host, &of);
-                let state = &mut self.hosts.all[host];
-                state.early_crashes.clear();
-                state.returns = 0;
-                self.tasks.set_state(at, State::Completed);
-                self.record_event(
-                    RunEvent::JobCompleted { of, last_message, usage, duration_ms, adopted },
-                    true,
-                )
-            }
-            RunEvent::JobFailed { failure, exit_code, signal, again, usage, .. } => {
-                let Failure { class, message, until, holder } = failure;
-                let failure = Failure { until, holder, ..Failure::new(class, message) };
-                self.unbind(at, host, &of);
-                let exit = exit_code
-                    .map(|code| (code & 0xff) << 8)
-                    .or(signal.map(|signal| signal & 0x7f))
-                    .map(ExitStatus::from_raw);
-                self.handle_failure(at, host, Failed { failure, again, exit, usage })
-            }
-            RunEvent::JobSkipped { why, failure, .. } => {
-                // Nothing was begun.
-                let of = JobRef { attempt: task.of.attempt, ..of };
-                let failure = failure.unwrap_or_else(|| Failure::new(Class::Other, why));
-                self.handle_return(at, host, of, failure)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Takes a job from its host.
-    fn unbind(&mut self, at: usize, host: usize, of: &JobRef) {
-        self.hosts.all[host].release(at);
-        let task = &mut self.tasks.all[at];
-        (task.of, task.binding) = (of.clone(), None);
-    }
-
-    /// Handles an attempt that failed on a host.
-    fn handle_failure(&mut self, at: usize, host: usize, mut failed: Failed) -> Result<()> {
-        let (class, until) = (failed.failure.class, failed.failure.until);
-        self.stop.killed |= class == Class::Stopped;
-        if self.tasks.all[at].of.session.is_none() && class.may_be_of_codex() {
-            return self.handle_early_crash(at, host, failed);
-        }
-        self.hosts.all[host].early_crashes.clear();
-        let again = failed.again && self.stop.requests < 2;
-        match class {
-            Class::UsageLimit => self.close_host(host, class, until),
-            _ if class.row().stops_run => self.close_host(host, class, None),
-            _ => {}
-        }
-        let tries = self.tries.get(&at).copied().unwrap_or(0);
-        let wait = match class {
-            Class::UsageLimit if again => Some(Duration::ZERO),
-            // A job is begun anew once.
-            Class::Unrecorded if again && !std::mem::replace(&mut self.tasks.all[at].anew, true) => {
-                Some(Duration::ZERO)
-            }
-            _ if class.row().stops_run && again => Some(Duration::ZERO),
-            Class::Interrupted if self.may_continue(at) => Some(Duration::ZERO),
-            _ if class.may_pass() && again && tries < self.settings.retries => {
-                *self.tries.entry(at).or_default() += 1;
-                let wait = (FIRST_RETRY * 2_u32.saturating_pow(tries)).min(LONGEST_RETRY);
-                Some(wait + Duration::from_millis(random(wait.as_millis() as u64 / 4)))
-            }
-            _ => None,
-        };
-        match wait {
-            Some(wait) => self.retry(at, failed, wait),
-            None => {
-                failed.again = false;
-                self.record_failed_job(at, failed)
-            }
-        }
-    }
-
-    /// Whether an interrupted job of a host is continued or sent again: once under this runner.
-    fn may_continue(&mut self, at: usize) -> bool {
-        let session = self.tasks.all[at].of.session;
-        let next = match (self.settings.interrupted, session) {
-            (Interrupted::Continue, Some(session)) => NextStart::Continue(session),
-            (Interrupted::Retry, _) => self.tasks.all[at].next,
-            _ => return false,
-        };
-        let tries = self.tries.entry(at).or_default();
-        *tries += 1;
-        if *tries == 1 {
-            self.tasks.all[at].next = next;
-        }
-        *tries == 1
-    }
-
-    /// Several such failures in a row on a host are the fault of its Codex: the host gets no more jobs, and its jobs are
-    /// pending again.
-    fn handle_early_crash(&mut self, at: usize, host: usize, failed: Failed) -> Result<()> {
-        let class = failed.failure.class;
-        let crashes = &mut self.hosts.all[host].early_crashes;
-        crashes.push((at, failed.clone()));
-        if crashes.len() < MAX_EARLY_CRASHES {
-            return self.record_failed_job(at, Failed { again: false, ..failed });
-        }
-        let crashes = std::mem::take(crashes);
-        self.close_host(host, class, None);
-        crashes.into_iter().try_for_each(|(at, failed)| self.retry(at, failed, Duration::ZERO))
-    }
-
-    /// Handles a job that a host gave back: nothing was sent.
-    fn handle_return(&mut self, at: usize, host: usize, of: JobRef, failure: Failure) -> Result<()> {
-        self.hosts.all[host].release(at);
-        let task = &mut self.tasks.all[at];
-        task.of.attempt = of.attempt;
-        task.release();
-        self.tasks.set_state(at, State::Pending);
-        let (class, until) = (failure.class, failure.until);
-        let (why, message) = (class.word(), failure.message.clone());
-        self.record_event(RunEvent::JobReturned { of, why, message, until }, true)?;
-        let state = &mut self.hosts.all[host];
-        state.returns += 1;
-        match class {
-            Class::UsageLimit => self.close_host(host, class, until),
-            Class::Busy | Class::Locked => return self.handle_busy(at, failure),
-            _ => {
-                let wait = Duration::from_millis(100 << state.returns.min(8));
-                state.not_before = Some(Instant::now() + wait);
-            }
-        }
-        self.give_back(at, Duration::ZERO);
-        Ok(())
-    }
-
-    /// Gives a host no more jobs, until this time or in this run.
-    fn close_host(&mut self, host: usize, class: Class, until: Option<Timestamp>) {
-        let now = Timestamp::now();
-        let is_limit = class == Class::UsageLimit;
-        let unknown = (is_limit && self.settings.on_limit == OnLimit::Wait)
-            .then(|| Timestamp(now.0 + UNKNOWN_LIMIT_MS));
-        let until = until.filter(|until| is_limit && *until > now).or(unknown);
-        let state = &mut self.hosts.all[host];
-        let was_open = state.closed.is_none();
-        state.closed = Some(Closed { class, until });
-        if was_open {
-            let name = &state.host.name;
-            let until =
-                until.map_or_else(|| " in this run".to_owned(), |until| format!(" until {}", until.clock()));
-            let message = format!("host '{name}' gets no more jobs{until}: {}", class.word());
-            self.listener.warn(&message);
-        }
     }
 
     /// Stops the run if nothing runs, and no host can take any of the jobs that are left.
@@ -633,43 +374,6 @@ impl Engine<'_> {
     }
 }
 
-/// Puts the files of a job into its record.
-fn pack_files(mut job: Job) -> std::result::Result<Job, Failure> {
-    let refused = |message: String| Failure::new(Class::Refused, message);
-    let images = job.images.drain(..).map(|path| (FileUse::Image, path));
-    let schema = job.options.output_schema.take().map(|path| (FileUse::Schema, path));
-    let mut total = job.prompt.len();
-    let mut files = Vec::new();
-    for (purpose, path) in images.chain(schema) {
-        let own = Path::new(&path);
-        let unreadable = |error: io::Error| {
-            refused(format!("cannot read the file '{path}' of the job: {}", reason(&error)))
-        };
-        let meta = own.metadata().map_err(unreadable)?;
-        if !meta.is_file() {
-            return Err(refused(format!(
-                "cannot read the file '{path}' of the job: it is not a regular file"
-            )));
-        }
-        let length = meta.len();
-        // Base64 has four digits for three bytes.
-        total += usize::try_from(length).unwrap_or(usize::MAX / 8) / 3 * 4;
-        if total > LONGEST_RECORD {
-            let most = LONGEST_RECORD >> 20;
-            return Err(refused(format!("the files of the job are too long for a host: at most {most} MiB")));
-        }
-        let mut contents = Vec::new();
-        let opened = std::fs::File::open(own).map_err(unreadable)?;
-        opened.take(LONGEST_RECORD as u64).read_to_end(&mut contents).map_err(unreadable)?;
-        let name = own.file_name().unwrap_or_default().to_string_lossy();
-        files.push(JobFile::new(purpose, &name, &contents));
-    }
-    job.files = files;
-    // A control character of a prompt has six characters in a record.
-    let is_long = job.prompt.len() + total > LONGEST_RECORD / 8;
-    if is_long && serde_json::to_vec(&job).map_or(0, |record| record.len()) > LONGEST_RECORD {
-        let most = LONGEST_RECORD >> 20;
-        return Err(refused(format!("the record of the job is too long for a host: at most {most} MiB")));
-    }
-    Ok(job)
+fn unknown_outcome(host: &str) -> String {
+    format!("host '{host}' had the job, and its outcome is unknown")
 }

@@ -145,17 +145,24 @@ impl Engine<'_> {
         Ok(Some(at))
     }
 
-    /// Whether a worker may start a job, and whether that job is the probe of a limit; otherwise the reason as a failure.
-    /// The host is not closed while another job tests a limit that may have reset.
-    fn admit_to_worker(&mut self, home: Option<&str>) -> Result<std::result::Result<bool, Failure>> {
-        let (now, policy) = (Timestamp::now(), self.settings.on_limit);
+    /// The answer of the gate of a home, and whether a limit would be tested before its next attempt is due.
+    fn request_start(&mut self, home: Option<&str>, now: Timestamp) -> Result<(Admission, bool)> {
+        let policy = self.settings.on_limit;
         let gate = self.limits.gate(home)?;
         let early = match policy {
             OnLimit::Wait => false,
             OnLimit::Try => true,
             OnLimit::Stop => gate.read_recorded()?.is_some_and(|limit| limit.until.is_none()),
         };
-        let limit = match gate.request_start(early, now)? {
+        Ok((gate.request_start(early, now)?, early))
+    }
+
+    /// Whether a worker may start a job, and whether that job is the probe of a limit; otherwise the reason as a failure.
+    /// The host is not closed while another job tests a limit that may have reset.
+    fn admit_to_worker(&mut self, home: Option<&str>) -> Result<std::result::Result<bool, Failure>> {
+        let now = Timestamp::now();
+        let (admission, early) = self.request_start(home, now)?;
+        let limit = match admission {
             Admission::Free => return Ok(Ok(false)),
             Admission::Probe => return Ok(Ok(true)),
             Admission::Shut(limit) => limit,
@@ -181,13 +188,8 @@ impl Engine<'_> {
     /// delays the run.
     fn admit(&mut self, home: Option<&str>) -> Result<Option<bool>> {
         let (now, policy) = (Timestamp::now(), self.settings.on_limit);
-        let gate = self.limits.gate(home)?;
-        let early = match policy {
-            OnLimit::Wait => false,
-            OnLimit::Try => true,
-            OnLimit::Stop => gate.read_recorded()?.is_some_and(|limit| limit.until.is_none()),
-        };
-        let limit = match gate.request_start(early, now)? {
+        let (admission, _) = self.request_start(home, now)?;
+        let limit = match admission {
             Admission::Free => return Ok(Some(false)),
             Admission::Probe => return Ok(Some(true)),
             Admission::Shut(limit) => limit,
@@ -238,11 +240,7 @@ impl Engine<'_> {
         let planned = self.journal.job(self.tasks.all[at].place)?;
         let next = self.tasks.all[at].next;
         let about = self.label(&planned);
-        let job = match next {
-            NextStart::Plan => planned,
-            NextStart::Continue(session) => planned.resuming(session).with_prompt("Continue."),
-            NextStart::Fork => planned.in_fork(),
-        };
+        let job = next.job(planned);
         let copies = self.dir.job(self.tasks.all[at].of.number);
         let ready = match self.checker.check(&job, &copies) {
             Ok(ready) => ready,

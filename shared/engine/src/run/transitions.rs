@@ -32,9 +32,9 @@ use codex_agent_shared::time::Timestamp;
 use codex_agent_shared::transcript::{Reader, Tokens};
 
 /// The wait before the first retry; each further wait is twice as long.
-pub(super) const FIRST_RETRY: Duration = Duration::from_secs(2);
+const FIRST_RETRY: Duration = Duration::from_secs(2);
 /// The longest wait before a retry.
-pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(300);
+const LONGEST_RETRY: Duration = Duration::from_secs(300);
 /// The number of consecutive early crashes of unknown cause that stops a run.
 pub(super) const MAX_EARLY_CRASHES: usize = 3;
 
@@ -134,12 +134,12 @@ impl Engine<'_> {
                 self.tasks.all[at].anew = true;
                 self.retry(at, failed, Duration::ZERO)
             }
-            Class::Interrupted if self.may_recover(at, running) => self.retry(at, failed, Duration::ZERO),
+            Class::Interrupted if self.may_recover(at, running.adopted) => {
+                self.retry(at, failed, Duration::ZERO)
+            }
             _ if class.may_pass() && !acted && self.count_tries(at) < self.settings.retries => {
-                let tries = self.tries.entry(at).or_default();
-                let wait = (FIRST_RETRY * 2_u32.saturating_pow(*tries)).min(LONGEST_RETRY);
-                *tries += 1;
-                self.retry(at, failed, wait + Duration::from_millis(random(wait.as_millis() as u64 / 4)))
+                let wait = self.delay_retry(at);
+                self.retry(at, failed, wait)
             }
             _ => self.fail(at, failed),
         }
@@ -378,7 +378,7 @@ impl Engine<'_> {
 
     /// Whether an interrupted job is continued or sent again. A job that is interrupted twice under this runner
     /// is not.
-    fn may_recover(&mut self, at: usize, running: &Running) -> bool {
+    pub(super) fn may_recover(&mut self, at: usize, is_adopted: bool) -> bool {
         let session = self.tasks.all[at].of.session;
         let next = match (self.settings.interrupted, session) {
             (Interrupted::Fail, _) => return false,
@@ -388,7 +388,7 @@ impl Engine<'_> {
             (Interrupted::Retry, _) => self.tasks.all[at].next,
         };
         let tries = self.tries.entry(at).or_default();
-        if !running.adopted && *tries > 0 {
+        if !is_adopted && *tries > 0 {
             return false;
         }
         *tries += 1;
@@ -396,8 +396,16 @@ impl Engine<'_> {
         true
     }
 
+    /// Counts a retry of a job, and returns the wait before it.
+    pub(super) fn delay_retry(&mut self, at: usize) -> Duration {
+        let tries = self.tries.entry(at).or_default();
+        let wait = (FIRST_RETRY * 2_u32.saturating_pow(*tries)).min(LONGEST_RETRY);
+        *tries += 1;
+        wait + Duration::from_millis(random(wait.as_millis() as u64 / 4))
+    }
+
     /// The number of retries of a job. The run of the other machine counts those of a worker.
-    fn count_tries(&self, at: usize) -> u32 {
+    pub(super) fn count_tries(&self, at: usize) -> u32 {
         if self.feed.is_of_worker() { 0 } else { self.tries.get(&at).copied().unwrap_or(0) }
     }
 

@@ -279,7 +279,7 @@ impl WorkerFeed {
                 None if job.begun => {
                     let message = "the host does not know the job any more, although it was begun there";
                     let failure = Failure::new(Class::Interrupted, message);
-                    self.say(of, |of| failed(of, failure));
+                    self.say(of, |of| RunEvent::failed(of, failure));
                 }
                 Some(State::Running) => self.replay(&id, job.attempt.min(of.attempt))?,
                 Some(State::Completed | State::Failed { .. }) if of.attempt >= job.attempt => {
@@ -287,7 +287,7 @@ impl WorkerFeed {
                 }
                 _ => match self.unpack(*job) {
                     Ok(job) => self.pending.push_back(job),
-                    Err(failure) => self.say(of, |of| failed(of, failure)),
+                    Err(failure) => self.say(of, |of| RunEvent::failed(of, failure)),
                 },
             },
         }
@@ -319,18 +319,6 @@ impl WorkerFeed {
         }
         (job.host, job.settings, job.codex_home, job.begun) = (None, None, None, false);
         Ok(job)
-    }
-}
-
-fn failed(of: JobRef, failure: Failure) -> RunEvent {
-    RunEvent::JobFailed {
-        of,
-        failure,
-        exit_code: None,
-        signal: None,
-        again: false,
-        continues: false,
-        usage: None,
     }
 }
 
@@ -372,7 +360,7 @@ impl JobFeed for WorkerFeed {
                 Ok(Some(Err(Rejected { id: Some(id), error }))) => {
                     self.speaker.borrow_mut().asked.insert(id.clone());
                     let of = JobRef { job: id, ..JobRef::default() };
-                    self.say(of, |of| failed(of, Failure::new(Class::Refused, error.message())));
+                    self.say(of, |of| RunEvent::failed(of, Failure::new(Class::Refused, error.message())));
                 }
                 Ok(Some(Err(Rejected { error, .. }))) => return Err(error),
                 Ok(None) => {

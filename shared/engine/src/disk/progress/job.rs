@@ -8,7 +8,7 @@ use crate::disk::journal::LineSpan;
 use crate::liveness;
 use crate::record::event::{Event, JobRef, Process, RunEvent, Usage};
 use crate::record::failure::{Class, Failure, Sent};
-use crate::record::job::Status;
+use crate::record::job::{Job, Status};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::time::Timestamp;
 
@@ -76,6 +76,17 @@ pub enum NextStart {
     Continue(Id),
     /// The plan, in a fork of the session.
     Fork,
+}
+
+impl NextStart {
+    /// The job that is sent, for a plan.
+    pub fn job(self, planned: Job) -> Job {
+        match self {
+            NextStart::Plan => planned,
+            NextStart::Continue(session) => planned.resuming(session).with_prompt("Continue."),
+            NextStart::Fork => planned.in_fork(),
+        }
+    }
 }
 
 /// The host to which a job belongs until the host returns it, or reports its end.

@@ -108,7 +108,7 @@ impl Link {
                 Ok(count) if count > 0 => drop(self.unsent.drain(..count)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // The end of the output tells why.
+                // The end of the output explains it.
                 _ => {
                     (self.input, self.is_closed) = (None, true);
                     self.unsent.clear();
