@@ -33,7 +33,7 @@ impl Homes {
     }
 
     /// The words of `via`, in TOML.
-    fn via(&self, name: &str) -> String {
+    pub fn via(&self, name: &str) -> String {
         let own = self.path(name).display().to_string();
         format!(
             "\"env\", \"CODEX_HOME={own}/codex\", \"CODEX_AGENT_STATE_HOME={own}/state\", \"CODEX_FAKE_LOG={own}/log\""

@@ -272,6 +272,49 @@ fn what_a_job_needs_travels_and_its_paths_are_mapped() {
     assert_eq!(homes.prompts("a").len(), 1);
 }
 
+/// What a job was begun with is on its host, so the host begins it again although the image is gone here.
+#[test]
+fn a_job_that_was_begun_and_not_sent_keeps_its_files() {
+    let homes = Homes::new(&["a"]);
+    let codex = homes.0.0.path("bin/codex").display().to_string();
+    let wrapper = homes.0.0.write(
+        "wrapper",
+        format!(
+            "#!/bin/sh\n[ -e {0} ] || [ \"$1\" = --version ] || exec sleep 60\nexec {codex} \"$@\"\n",
+            homes.0.0.path("go").display()
+        ),
+    );
+    std::fs::set_permissions(&wrapper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let own = format!("{}, \"CODEX_AGENT_CODEX={}\"", homes.via("b"), wrapper.display());
+    std::fs::create_dir_all(homes.0.0.path("b/codex")).unwrap();
+    homes.configure("b", &own);
+    let image = homes.0.0.write("picture.png", "not a picture");
+    let mut runner = homes.start(&["--on", "b", "--image", image.to_str().unwrap()], &prompts(1, ""));
+    wait_until(|| homes.0.journal().iter().any(|line| line["type"] == "job.spawned"));
+    runner.kill().unwrap();
+    runner.wait().unwrap();
+    for part in ["--worker", "sleep 60"] {
+        homes.signal(part, Signal::KILL);
+    }
+    // The state after a crash between the start and the spawn.
+    let runs = homes.0.0.path("b/state/runs");
+    let run = std::fs::read_dir(runs).unwrap().flatten().next().unwrap().path();
+    for journal in [run.join("journal.ndjson"), homes.0.runs()[0].join("journal.ndjson")] {
+        let text = std::fs::read_to_string(&journal).unwrap();
+        let kept = text.split_inclusive('\n').filter(|line| !line.contains("\"job.spawned\""));
+        std::fs::write(&journal, kept.collect::<String>()).unwrap();
+    }
+    std::fs::remove_dir_all(run.join("jobs/1")).unwrap();
+    std::fs::remove_file(image).unwrap();
+    homes.0.0.write("go", "");
+    let ran = homes.0.tool(&["run", "continue", "--yes", "--json"]);
+    ran.exits(0);
+    assert_eq!(homes.prompts("b"), prompts(1, ""));
+    let copies = std::fs::read_dir(run.join("jobs/1")).unwrap().flatten();
+    let copies = copies.filter(|entry| entry.file_name().to_str().unwrap().starts_with("image-1"));
+    assert_eq!(copies.count(), 1, "{}", ran.out);
+}
+
 #[test]
 fn the_first_signal_hears_out_what_runs_and_the_second_stops_it() {
     let homes = Homes::new(&["a", "b"]);

@@ -1,7 +1,7 @@
 //! Pseudo-terminals: what an executable shows on one, and shells that a test types into.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -51,11 +51,20 @@ impl Terminal {
         let mut eye = keyboard.try_clone().unwrap();
         let (sender, screen) = channel();
         std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            // Linux ends a terminal that no process has open with an error.
-            while let Ok(count @ 1..) = eye.read(&mut bytes) {
-                if sender.send(bytes[..count].to_vec()).is_err() {
-                    break;
+            let (mut bytes, mut failures) = ([0; 4096], 0);
+            // Linux ends a terminal that no process has open with an error. It looks for output first, and for the
+            // close after that: output that is written in between, as a last word before an exit, is in the next read.
+            while failures < 2 {
+                match eye.read(&mut bytes) {
+                    Ok(0) => break,
+                    Ok(count) => {
+                        failures = 0;
+                        if sender.send(bytes[..count].to_vec()).is_err() {
+                            break;
+                        }
+                    }
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(_) => failures += 1,
                 }
             }
         });

@@ -10,7 +10,7 @@
 //! worker of the same run adopts them.
 
 use std::cell::RefCell;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -190,7 +190,9 @@ pub struct WorkerFeed {
     /// The run and the name of this host, as the other machine names them.
     served: (String, String),
     /// The jobs that were asked for and not offered yet.
-    pending: VecDeque<Job>,
+    pending: VecDeque<Offer>,
+    /// The jobs whose events are to be printed again, each since an attempt.
+    replays: HashMap<String, u32>,
     /// The record that came before the feed was made.
     first: Option<Order>,
 }
@@ -216,7 +218,8 @@ impl WorkerFeed {
         let printer = WorkerPrinter { speaker: Rc::clone(&speaker), with_lines };
         let (served, pending) = ((run.to_owned(), host.to_owned()), VecDeque::new());
         let (stdout, dir, first) = (io::stdout(), dir.clone(), Some(first));
-        (WorkerFeed { orders, speaker, stdout, dir, served, pending, first }, printer)
+        let replays = HashMap::new();
+        (WorkerFeed { orders, speaker, stdout, dir, served, pending, replays, first }, printer)
     }
 
     fn say(&self, of: JobRef, what: impl FnOnce(JobRef) -> RunEvent) {
@@ -224,22 +227,48 @@ impl WorkerFeed {
         self.speaker.borrow_mut().event(event);
     }
 
-    /// Prints the events of a job since this attempt again, as the journal has them.
-    fn replay(&self, job: &str, attempt: u32) -> Result<()> {
-        let mut events = Vec::new();
+    /// Prints the events of the jobs to replay again, as the journal has them.
+    fn replay(&mut self) -> Result<()> {
+        let since = std::mem::take(&mut self.replays);
+        if since.is_empty() {
+            return Ok(());
+        }
+        let mut speaker = self.speaker.borrow_mut();
         JournalReader::open(&self.dir.journal())?.read(|entry| {
             // What was returned is pending, and no event of an attempt.
             if let Entry::Event(event) = entry
                 && !event.what.is_withdrawal()
-                && event.what.job_ref().is_some_and(|of| of.job == job && of.attempt >= attempt)
+                && event
+                    .what
+                    .job_ref()
+                    .is_some_and(|of| since.get(&of.job).is_some_and(|first| of.attempt >= *first))
             {
-                events.push(*event);
+                speaker.event(*event);
             }
             Ok(())
-        })?;
-        let mut speaker = self.speaker.borrow_mut();
-        events.into_iter().for_each(|event| speaker.event(event));
-        Ok(())
+        })
+    }
+
+    /// Accepts the records that have arrived. Returns whether no more will.
+    fn accept_all(&mut self, run: &RunProgress, requests: &mut Vec<Request>) -> Result<bool> {
+        if let Some(first) = self.first.take() {
+            self.accept(first, run, requests)?;
+        }
+        while !self.speaker.borrow().is_closed {
+            match self.orders.take() {
+                Ok(Some(Ok(order))) => self.accept(order, run, requests)?,
+                Ok(Some(Err(Rejected { id: Some(id), error }))) => {
+                    self.speaker.borrow_mut().asked.insert(id.clone());
+                    let of = JobRef { job: id, ..JobRef::default() };
+                    self.say(of, |of| RunEvent::failed(of, Failure::new(Class::Refused, error.message())));
+                }
+                Ok(Some(Err(Rejected { error, .. }))) => return Err(error),
+                Ok(None) => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(input_error(&error)),
+            }
+        }
+        Ok(true)
     }
 
     fn accept(&mut self, order: Order, run: &RunProgress, requests: &mut Vec<Request>) -> Result<()> {
@@ -262,11 +291,11 @@ impl WorkerFeed {
                 self.pending.retain(|job| job.id != id);
                 match known.map(|job| job.state) {
                     Some(State::Running) => {
-                        self.replay(&id, of.attempt)?;
+                        self.replays.insert(id.clone(), of.attempt);
                         requests.push(Request::Stop(id));
                     }
                     Some(State::Completed | State::Failed { .. }) if !is_waiting && of.attempt >= attempt => {
-                        self.replay(&id, of.attempt)?;
+                        self.replays.insert(id, of.attempt);
                     }
                     _ => self.say(of, |of| {
                         RunEvent::returned(of, Failure::new(Class::Stopped, "the job was not begun"))
@@ -281,12 +310,21 @@ impl WorkerFeed {
                     let failure = Failure::new(Class::Interrupted, message);
                     self.say(of, |of| RunEvent::failed(of, failure));
                 }
-                Some(State::Running) => self.replay(&id, job.attempt.min(of.attempt))?,
+                Some(State::Running) => {
+                    self.replays.insert(id, job.attempt.min(of.attempt));
+                }
                 Some(State::Completed | State::Failed { .. }) if of.attempt >= job.attempt => {
-                    self.replay(&id, job.attempt)?;
+                    self.replays.insert(id, job.attempt);
+                }
+                // It was begun and never sent. The plan here has its files, which the other machine may have lost.
+                Some(State::Pending) if job.begun => {
+                    self.pending.push_back(Offer { id, job: None, resent: job.resent, lock: None });
                 }
                 _ => match self.unpack(*job) {
-                    Ok(job) => self.pending.push_back(job),
+                    Ok(job) => {
+                        let resent = job.resent;
+                        self.pending.push_back(Offer { id, job: Some(job), resent, lock: None });
+                    }
                     Err(failure) => self.say(of, |of| RunEvent::failed(of, failure)),
                 },
             },
@@ -325,10 +363,7 @@ impl WorkerFeed {
 impl JobFeed for WorkerFeed {
     fn next(&mut self, _run: &RunProgress, _occupied: Occupied<'_>) -> Result<NextJob> {
         Ok(match self.pending.pop_front() {
-            Some(job) => {
-                let (id, resent) = (job.id.clone(), job.resent);
-                NextJob::Offered(Box::new(Offer { id, job: Some(job), resent, lock: None }))
-            }
+            Some(offer) => NextJob::Offered(Box::new(offer)),
             None => NextJob::Later(Instant::now() + Duration::from_secs(60)),
         })
     }
@@ -347,35 +382,14 @@ impl JobFeed for WorkerFeed {
 
     fn take_requests(&mut self, run: &RunProgress) -> Result<Vec<Request>> {
         let mut requests = Vec::new();
-        if let Some(first) = self.first.take() {
-            self.accept(first, run, &mut requests)?;
-        }
-        loop {
-            if self.speaker.borrow().is_closed {
-                requests.push(Request::Leave);
-                return Ok(requests);
-            }
-            match self.orders.take() {
-                Ok(Some(Ok(order))) => self.accept(order, run, &mut requests)?,
-                Ok(Some(Err(Rejected { id: Some(id), error }))) => {
-                    self.speaker.borrow_mut().asked.insert(id.clone());
-                    let of = JobRef { job: id, ..JobRef::default() };
-                    self.say(of, |of| RunEvent::failed(of, Failure::new(Class::Refused, error.message())));
-                }
-                Ok(Some(Err(Rejected { error, .. }))) => return Err(error),
-                Ok(None) => {
-                    requests.push(Request::Leave);
-                    return Ok(requests);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(input_error(&error)),
-            }
-        }
+        let is_over = self.accept_all(run, &mut requests)?;
+        self.replay()?;
         // Output that did not fit into the pipe.
         let mut speaker = self.speaker.borrow_mut();
         if speaker.output.buffered() > 0 {
             speaker.print(|_| Ok(()));
         }
+        requests.extend((is_over || speaker.is_closed).then_some(Request::Leave));
         Ok(requests)
     }
 
