@@ -133,3 +133,52 @@ fn the_sessions_of_a_group_are_resumed_on_their_hosts() {
     }
     assert!(!hosts.planner.0.codex_home().join("sessions").exists());
 }
+
+/// The usage limit of this machine is no reason to leave the sessions of hosts.
+#[test]
+fn a_limit_here_leaves_the_sessions_of_hosts_alone() {
+    let homes = Homes::new(&["a"]);
+    let mut ids = vec![homes.0.begin("first here"), homes.0.begin("second here")];
+    for number in 0..3 {
+        ids.push(format!("a:{}", begin(&homes, "a", &format!("number {number} of a"))));
+    }
+    homes.0.tool(&["run", "reach the LIMIT3600"]).exits(75);
+    homes
+        .0
+        .good(&[&["group", "add", "both"][..], &ids.iter().map(String::as_str).collect::<Vec<_>>()].concat());
+    let words = ["group", "run", "both", "-j", "1", "--json", "--prompt", "go on"];
+    let ran = homes.0.tool(&words);
+    ran.exits(75).reports("this machine gets no more jobs until ").reports("2 jobs left");
+    let events = records(&ran.out);
+    assert_eq!(of_type(&events, "job.completed").len(), 3, "{}", ran.out);
+    assert!(of_type(&events, "job.completed").iter().all(|event| event["host"] == "a"));
+    let last = events.last().unwrap();
+    assert_eq!((&last["why"], &last["left"]), (&"usage_limit".into(), &2.into()), "{}", ran.out);
+    assert!(last["until"].is_string(), "{}", ran.out);
+    let sent = homes.0.prompts().len();
+    homes.0.tool(&["run", "continue", "--on-limit", "try", "--yes"]).exits(0);
+    assert_eq!((homes.0.prompts().len(), homes.prompts("a").len()), (sent + 2, 6));
+}
+
+/// While this machine waits for its limit, the host works.
+#[test]
+fn a_wait_for_a_limit_here_delays_no_session_of_a_host() {
+    let homes = Homes::new(&["a"]);
+    let here = homes.0.begin("first here");
+    let there = format!("a:{}", begin(&homes, "a", "first of a"));
+    homes.0.tool(&["run", "reach the LIMIT4"]).exits(75);
+    homes.0.good(&["group", "add", "both", &here, &there]);
+    let ran = homes.0.tool(&["group", "run", "both", "--json", "--prompt", "go on", "--on-limit", "wait"]);
+    ran.exits(0).reports("waiting: ");
+    let events = records(&ran.out);
+    let done = of_type(&events, "job.completed");
+    assert_eq!(
+        (done.len(), &done[0]["host"], &done[1]["host"]),
+        (2, &"a".into(), &Value::Null),
+        "{}",
+        ran.out
+    );
+    let time = |event: &Value| event["at"].as_str().unwrap().to_owned();
+    let waiting = of_type(&events, "run.waiting")[0];
+    assert!(time(done[0]) < waiting["until"].as_str().unwrap().to_owned(), "{}", ran.out);
+}

@@ -13,6 +13,7 @@
 
 mod link;
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 pub(super) use link::{Link, News};
@@ -56,6 +57,16 @@ pub(super) struct Closed {
     pub(super) until: Option<Timestamp>,
 }
 
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.until {
+            Some(until) => write!(f, " until {}: ", until.clock())?,
+            None => write!(f, " in this run: ")?,
+        }
+        f.write_str(&self.class.word())
+    }
+}
+
 /// A job that belongs to a host.
 pub(super) struct BoundJob {
     /// The index of the job.
@@ -96,6 +107,8 @@ pub(super) struct HostState {
 pub(super) struct Hosts {
     /// The hosts, in the order in which they get jobs.
     pub(super) all: Vec<HostState>,
+    /// The reason why this machine gets no more jobs while hosts do, if any.
+    pub(super) here: Option<Closed>,
     take_unassigned: bool,
     most: Option<usize>,
 }
@@ -104,7 +117,8 @@ impl Hosts {
     /// Hosts that are not connected yet.
     pub(super) fn new(settings: &HostSettings) -> Hosts {
         let all = settings.all.iter().map(|HostSlots { host, slots }| HostState::new(host.clone(), *slots));
-        Hosts { all: all.collect(), take_unassigned: settings.take_unassigned, most: settings.most }
+        let (take_unassigned, most) = (settings.take_unassigned, settings.most);
+        Hosts { all: all.collect(), here: None, take_unassigned, most }
     }
 
     /// Whether jobs that name no host are carried out by any host, and not by this machine.
@@ -147,6 +161,11 @@ impl Hosts {
     /// The number of jobs that connected hosts were asked for.
     pub(super) fn count_asked(&self) -> usize {
         self.all.iter().flat_map(|host| &host.bound).filter(|bound| bound.is_asked).count()
+    }
+
+    /// Opens this machine when its usage limit has reset.
+    pub(super) fn reopen_here(&mut self, now: Timestamp) {
+        self.here.take_if(|closed| closed.until.is_some_and(|until| until <= now));
     }
 
     fn has_room(&self) -> bool {

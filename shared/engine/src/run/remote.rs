@@ -20,7 +20,7 @@ use crate::record::worker::{JobStop, WorkerHello};
 use crate::run::engine::Engine;
 use crate::run::failed::Failed;
 use crate::run::feed::Offer;
-use crate::run::hosts::{BoundJob, Link, News, Phase};
+use crate::run::hosts::{BoundJob, Closed, Link, News, Phase};
 use crate::run::remote::pack::{check_length, pack_files};
 use codex_agent_shared::error::Result;
 use codex_agent_shared::host::{Host, Unanswered};
@@ -30,7 +30,21 @@ use codex_agent_shared::time::Timestamp;
 impl Engine<'_> {
     /// Whether this machine may start one more job.
     pub(super) fn has_own_slot(&self) -> bool {
-        !self.hosts.take_unassigned() && self.running.len() < self.settings.max_concurrent
+        let is_open = !self.hosts.take_unassigned() && self.hosts.here.is_none();
+        is_open && self.running.len() < self.settings.max_concurrent
+    }
+
+    /// Starts no more jobs of this machine, until this time or in this run. Jobs of hosts are started, if there are any.
+    pub(super) fn close_here(&mut self, class: Class, until: Option<Timestamp>) {
+        if self.hosts.all.is_empty() || self.hosts.take_unassigned() {
+            (self.stop.why, self.stop.until) = (Some(class.word()), until);
+            return;
+        }
+        let closed = Closed { class, until: until.filter(|_| class == Class::UsageLimit) };
+        if self.hosts.here.is_none() {
+            self.listener.warn(&format!("this machine gets no more jobs{closed}"));
+        }
+        self.hosts.here = Some(closed);
     }
 
     /// Whether one more job may be started, here or on a host.
@@ -196,6 +210,7 @@ impl Engine<'_> {
     /// Connects hosts, and reads what they report.
     pub(super) fn poll_hosts(&mut self) -> Result<()> {
         let (now, clock) = (Instant::now(), Timestamp::now());
+        self.hosts.reopen_here(clock);
         for host in 0..self.hosts.all.len() {
             let is_needed = self.stop.why.is_none() || !self.hosts.all[host].bound.is_empty();
             let is_busy = self.is_busy();
@@ -357,12 +372,14 @@ impl Engine<'_> {
         }
         let is_served = pending.any(|task| match task.host() {
             Some(name) => self.hosts.position(name).is_some_and(serves),
-            None => !self.hosts.take_unassigned() || is_any,
+            None if self.hosts.take_unassigned() => is_any,
+            None => self.hosts.here.is_none(),
         });
         if is_served || (has_more && is_any) {
             return;
         }
-        let closed = || self.hosts.all.iter().filter_map(|host| host.closed.as_ref());
+        let of_hosts = || self.hosts.all.iter().filter_map(|host| host.closed.as_ref());
+        let closed = || of_hosts().chain(&self.hosts.here);
         let limited = closed().filter(|closed| closed.class == Class::UsageLimit);
         let until = limited.clone().filter_map(|closed| closed.until).min();
         let class = limited.chain(closed()).next().map_or(Class::Host, |closed| closed.class);

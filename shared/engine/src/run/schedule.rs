@@ -40,15 +40,20 @@ impl Engine<'_> {
                 // Signals and ended jobs are handled in between.
                 return Ok(Some(now));
             }
-            if let Some(until) = self.limits.blocked_until.filter(|until| now < *until) {
+            // The limit of this machine does not delay the jobs of hosts.
+            let blocked = self.limits.blocked_until.filter(|until| now < *until);
+            if let Some(until) = blocked
+                && self.hosts.find_slot().is_none()
+            {
                 self.check_while_blocked();
                 return Ok(Some(until.min(now + BLOCKED_CHECK)));
             }
             if now < self.next_start {
                 return Ok(Some(self.next_start));
             }
-            (self.limits.blocked_until, self.drained) = (None, false);
-            let (tasks, hosts, here) = (&*self.tasks, &self.hosts, self.has_own_slot());
+            (self.limits.blocked_until, self.drained) = (blocked, false);
+            let here = blocked.is_none() && self.has_own_slot();
+            let (tasks, hosts) = (&*self.tasks, &self.hosts);
             let bound = hosts.bound().map(|at| &tasks.all[at]);
             let driving = self.running.iter().map(|running| &tasks.all[running.task]).chain(bound);
             let has_slot = |job: &JobState| match job.host() {
@@ -201,8 +206,7 @@ impl Engine<'_> {
         };
         if must_stop {
             self.listener.warn(limit.error(now).message());
-            self.stop.why = Some(Class::UsageLimit.word());
-            self.stop.until = limit.until;
+            self.close_here(Class::UsageLimit, limit.until);
             return Ok(None);
         }
         let wait = u64::try_from(limit.next.0 - now.0).map_or(Duration::ZERO, Duration::from_millis);

@@ -232,7 +232,9 @@ impl Engine<'_> {
         }
         // Jobs that were started at the same time count too.
         self.stop.is_broken = true;
-        self.stop.why.get_or_insert(class.word());
+        if self.stop.why.is_none() {
+            self.close_here(class, None);
+        }
         for (at, failed) in std::mem::take(&mut self.stop.early_crashes) {
             self.record_failure(at, Failed { again: true, ..failed })?;
         }
@@ -272,7 +274,7 @@ impl Engine<'_> {
     pub(super) fn fail(&mut self, at: usize, failed: Failed) -> Result<()> {
         let Failure { class, until, .. } = failed.failure;
         if class.row().stops_run && self.stop.why.is_none() && !self.feed.is_of_worker() {
-            (self.stop.why, self.stop.until) = (Some(class.word()), until);
+            self.close_here(class, until);
         }
         self.record_failed_job(at, failed)
     }

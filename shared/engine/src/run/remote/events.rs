@@ -234,10 +234,8 @@ impl Engine<'_> {
         state.closed = Some(Closed { class, until });
         if was_open {
             let name = &state.host.name;
-            let until =
-                until.map_or_else(|| " in this run".to_owned(), |until| format!(" until {}", until.clock()));
-            let message = format!("host '{name}' gets no more jobs{until}: {}", class.word());
-            self.listener.warn(&message);
+            let closed = Closed { class, until };
+            self.listener.warn(&format!("host '{name}' gets no more jobs{closed}"));
         }
     }
 }
