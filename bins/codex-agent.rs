@@ -343,11 +343,19 @@ fn help(args: &Args) -> Result<Exit> {
     if topic == "codex-agent" || topic == plugin::OWN_WORD {
         return show_page(args, "codex-agent.1", &generate::document(&tool(), "man").unwrap_or_default());
     }
-    if let Some((_, page, text, _)) = PAGES.iter().find(|(name, ..)| *name == topic) {
+    let page = |topic: &str| PAGES.iter().find(|(name, ..)| *name == topic);
+    if let Some((_, page, text, _)) = page(topic) {
         return show_page(args, page, text);
     }
     let search = SearchPath::from_env();
-    let Some(path) = search.find(topic)? else { return print_alias(args, topic, &search) };
+    let Some(path) = search.find(topic)? else {
+        return match page("distributed")
+            .filter(|_| ["host", "hosts", "ssh", "slurm", "worker"].contains(&topic))
+        {
+            Some((_, page, text, _)) => show_page(args, page, text),
+            None => print_alias(args, topic, &search),
+        };
+    };
     if let Some(man) = find_program("man") {
         let page = format!("{}{topic}", plugin::PREFIX);
         let is_installed =

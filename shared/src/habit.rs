@@ -259,6 +259,7 @@ const FLAGS: &[(&str, &str, &str)] = &[
         "in a pipe, each session is one line with TABs: 'codex-agent ls --fields short,title'",
     ),
     ("run", "grep list ls", "'codex-agent run list' lists runs"),
+    ("run group queue resume fork", "host hosts", "did you mean '--on'? It carries out jobs on hosts"),
     (
         "run",
         "cd C dir directory",

@@ -178,7 +178,41 @@ fn a_wait_for_a_limit_here_delays_no_session_of_a_host() {
         "{}",
         ran.out
     );
-    let time = |event: &Value| event["at"].as_str().unwrap().to_owned();
+    let end = done[0]["at"].as_str().unwrap();
     let waiting = of_type(&events, "run.waiting")[0];
-    assert!(time(done[0]) < waiting["until"].as_str().unwrap().to_owned(), "{}", ran.out);
+    assert!(end < waiting["until"].as_str().unwrap(), "{}", ran.out);
+}
+
+/// Words that belong to another flag or another tool are answered with what was meant, and a dry run has the hosts.
+#[test]
+fn slips_about_hosts_are_answered() {
+    let homes = Homes::new(&["a", "b"]);
+    let refused = |words: &[&str], text: &str| {
+        let ran = homes.0.tool(words);
+        assert_ne!(ran.code, 0, "{words:?}");
+        ran.case(words).reports(text);
+    };
+    refused(&["run", "--host", "a", "-p", "x"], "did you mean '--on'?");
+    refused(&["group", "run", "g", "--host", "a"], "did you mean '--on'?");
+    refused(&["ls", "--on", "a"], "did you mean '--host a'?");
+    refused(&["show", "laptop:01a22204-15c6-74c1-9d4e-3ef4c29afb87"], "'--host laptop' asks a host");
+    refused(&["resume", "laptop:0123", "-p", "x"], "'--host laptop' asks a host");
+    refused(&["config", "unset", "host.a"], "config edit");
+    let plain = homes.0.tool(&["show", "0123abcd:4"]);
+    assert!(!plain.err.contains("--host"), "{}", plain.err);
+    for word in ["hosts", "host", "slurm"] {
+        let page = homes.0.0.ok(&["codex-agent", "help", word]);
+        assert!(page.contains("codex-agent-distributed"), "{word}: {page}");
+    }
+    let planned = homes.0.tool(&["run", "--on", "a:2", "--dry-run", "-p", "x"]);
+    planned.exits(0).reports("'a' (2 at a time)");
+    let job = &records(&planned.out)[0];
+    assert_eq!((&job["host"], &job["codex_home"]), (&"a".into(), &Value::Null), "{}", planned.out);
+    let planned = homes.0.tool(&["run", "--on", "a,b", "-j", "4", "--dry-run", "-p", "x"]);
+    planned.exits(0).reports("'a' (4 at a time), 'b' (4 at a time)");
+    assert_eq!(records(&planned.out)[0]["host"], Value::Null, "{}", planned.out);
+    // The plan is what the hosts carry out.
+    let planned = homes.0.good(&["run", "--on", "b", "--dry-run", "-p", "planned"]);
+    homes.0.feed(&["run", "--jobs", "--on", "b"], &planned).exits(0);
+    assert_eq!(homes.prompts("b"), ["planned"]);
 }

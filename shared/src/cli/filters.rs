@@ -6,6 +6,7 @@ use super::flag::{Flag, Takes, Value};
 use super::flags::{Args, CommonOptions};
 use super::suggestions;
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::query::{Archived, Clock, Sort};
 use crate::record::{Field, Status};
 use crate::text::lowered;
@@ -56,7 +57,11 @@ fn until<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
 fn on<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
     let help = "select only sessions updated within this time";
     Flag::new("on", Takes::Text("TIME"), help, |args: &mut Args<O, J>, value| {
-        select_on(&mut args.common, &value.text()?)
+        let text = value.text()?;
+        select_on(&mut args.common, &text).map_err(|error| match Host::configured(&text) {
+            Ok(Some(_)) => error.hint(format!("did you mean '--host {text}'?")),
+            _ => error,
+        })
     })
     .suggests(suggestions::times)
     .more("TIME is a day, week, month or year, such as yesterday, monday, 'last week', 2026-11, 2026-W47 or 2026-11-22. The same as --since TIME --until TIME.")

@@ -66,9 +66,9 @@ fn find(key: &str) -> Result<Owner<'_>> {
         Some((ALIAS, name)) => Err(Error::usage(format!(
             "invalid alias name '{name}': use lower case letters, digits and dashes"
         ))),
-        Some((HOST, _)) => Err(Error::not_found(format!("config.toml has no setting '{key}'")).hint(
-            "keys of a host: host.NAME.via, .command, .max_concurrent, .connect_timeout, .paths.DIRECTORY",
-        )),
+        Some((HOST, _)) => Err(Error::not_found(format!("config.toml has no setting '{key}'"))
+            .hint("keys of a host: host.NAME.via, .command, .max_concurrent, .connect_timeout, .paths.DIRECTORY")
+            .hint("'codex-agent config edit' opens the file, to remove a table")),
         _ => {
             let near = nearest(key, SETTINGS.iter().map(|setting| setting.key));
             let hint = near.first().map(|near| format!("did you mean '{near}'?"));

@@ -1,5 +1,6 @@
 //! Addresses of turns and items.
 
+use super::search::with_host_hint;
 use super::{matching, resolve};
 use crate::codex::index::Index;
 use crate::error::Result;
@@ -48,7 +49,11 @@ pub fn resolve_address(
             _ => (session, Some(turn.to_owned()), item),
         },
     };
-    Ok((resolve(index, reference)?, turn, item))
+    let session = resolve(index, reference).map_err(|error| match turn {
+        Some(_) => with_host_hint(error, text),
+        None => error,
+    })?;
+    Ok((session, turn, item))
 }
 
 /// Whether a text in front of a colon is a reference, and not the kind of one, as in `id:1234`.

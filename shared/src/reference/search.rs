@@ -2,8 +2,9 @@
 
 use std::io::{self, IsTerminal};
 
-use super::{CANDIDATES, SIMILAR, describe_candidates, id_among, summary};
+use super::{CANDIDATES, SIMILAR, describe_candidates, id_among, is_hex_word, summary};
 use crate::codex::index::Index;
+use crate::config::host::name_problem;
 use crate::error::{Error, Result};
 use crate::query::{Archived, Filter, Query, Sort, places, rank};
 use crate::record::{Id, Session};
@@ -95,6 +96,7 @@ pub(super) fn no_session_error(index: &mut Index, text: &str) -> Result<Error> {
     let part = text.strip_prefix("id:").unwrap_or(text).replace('-', "");
     let is_short = matches!(part.len(), 1..4) && part.bytes().all(|byte| byte.is_ascii_hexdigit());
     let error = if is_short { error.hint("a part of an id has 4 or more hex digits") } else { error };
+    let error = with_host_hint(error, text);
     let is_form = text.starts_with("id:") || text.starts_with("name:") || Id::parse(text).is_some();
     let filter = Filter { words: words_of(text), ..Filter::default() };
     let found = match io::stderr().is_terminal() && !is_form && !filter.words.is_empty() {
@@ -105,6 +107,20 @@ pub(super) fn no_session_error(index: &mut Index, text: &str) -> Result<Error> {
         return Ok(error.hint("'codex-agent ls' lists sessions; 'codex-agent find WORD' searches them"));
     }
     Ok(error.hint("sessions with these words:").hint(describe_answers(&found, &filter, SIMILAR)))
+}
+
+/// An error with the flag for `HOST:REF`, if the text may be one of a host that no table describes.
+pub(super) fn with_host_hint(error: Error, text: &str) -> Error {
+    match text.split_once(':') {
+        Some((host, _))
+            if name_problem(host).is_none() && !is_hex_word(host) && Id::parse(host).is_none() =>
+        {
+            error.hint(format!(
+                "'--host {host}' asks a host of this name, and a host of config.toml needs no flag"
+            ))
+        }
+        _ => error,
+    }
 }
 
 /// The words of a text, in lower case.

@@ -8,7 +8,7 @@ use crate::codex::version::query_version;
 use crate::codex::worktree::check_version;
 use crate::disk::progress::RunProgress;
 use crate::process::{command, spawn};
-use crate::record::job::{LONGEST_PROMPT, Options};
+use crate::record::job::{Job, LONGEST_PROMPT, Options};
 use crate::record::settings::{
     CodexOptions, HostSettings, HostSlots, Interrupted, OnBusy, OnLimit, Patience, SavedHost, SavedSettings,
     Settings,
@@ -20,8 +20,8 @@ use codex_agent_shared::cli;
 use codex_agent_shared::cli::flags::CommonOptions;
 use codex_agent_shared::codex::home::Home;
 use codex_agent_shared::config;
-use codex_agent_shared::error::{Context, Error, Result};
-use codex_agent_shared::host::{Host, HostList};
+use codex_agent_shared::error::{Context, Error, Result, status};
+use codex_agent_shared::host::{ALL, Host, HostList};
 use codex_agent_shared::terminal::is_terminal;
 use codex_agent_shared::watch::From;
 
@@ -210,6 +210,31 @@ impl Jobs {
             most: self.max_concurrent.or(saved.most),
             given_up: self.given_up.clone(),
         })
+    }
+
+    /// A job of a dry run: on the host of `--on`, if there is one only. A Codex home of this machine is none of hosts.
+    pub fn place(&self, mut job: Job) -> Job {
+        if let Some(list) = &self.on {
+            let names: Vec<&str> = list.names().collect();
+            match names[..] {
+                [name] if name != ALL && job.host.is_none() => job.host = Some(name.to_owned()),
+                _ => {}
+            }
+            job.codex_home = None;
+        }
+        job
+    }
+
+    /// Reports the hosts of a dry run.
+    pub fn report_hosts(&self) -> Result<()> {
+        let Some(list) = &self.on else { return Ok(()) };
+        let host = |(host, slots)| {
+            let HostSlots { host, slots } = self.slots_of(host, slots)?;
+            Ok(format!("'{}' ({slots} at a time)", host.name))
+        };
+        let hosts: Vec<String> = list.hosts()?.into_iter().map(host).collect::<Result<_>>()?;
+        status(format_args!("each job would go to the first host with a free slot: {}", hosts.join(", ")));
+        Ok(())
     }
 
     /// A host with the number of jobs that run there at a time: that of `--on`, of the configuration, or of a run.

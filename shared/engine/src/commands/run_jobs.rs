@@ -46,10 +46,12 @@ pub fn run_jobs_after<G>(
         let mut output = Output::stdout();
         let mut planned = Planned::default();
         read(&guarded, &mut |job| {
+            let job = jobs.place(job);
             planned.add(&job);
             output.record(&plan.name(job)?)
         })?;
         output.flush()?;
+        jobs.report_hosts()?;
         planned.report_shared(common, jobs.max_concurrent()?);
         return Ok(Exit::Done);
     }

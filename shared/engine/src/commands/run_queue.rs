@@ -256,9 +256,10 @@ fn dry_run(find: &dyn Fn(&Queues) -> Result<usize>, home: Option<String>, jobs: 
     let base = base_job(&jobs.codex_options_after(&progress)?, home);
     let mut output = Output::stdout();
     for (at, _) in queue.prompts.iter().enumerate().filter(|(_, prompt)| prompt.is_due()) {
-        output.record(&queue.job(at, &base, queue.session).validate()?)?;
+        output.record(&jobs.place(queue.job(at, &base, queue.session).validate()?))?;
     }
     output.flush()?;
+    jobs.report_hosts()?;
     Ok(Exit::Done)
 }
 
