@@ -161,3 +161,20 @@ fn a_host_that_hangs_is_given_up() {
     assert_eq!(json(&ran.out).len(), 12);
     assert!(start.elapsed() < Duration::from_secs(40));
 }
+
+/// A listing is kept to be sorted. One without an end fills neither the memory nor the time.
+#[test]
+fn a_listing_without_an_end_is_given_up() {
+    let hello = "printf '\\n{\"type\":\"host.hello\",\"protocol\":1,\"version\":\"0.1.0\"}\\n'";
+    let title = "t=$(head -c 1000000 /dev/zero | tr '\\0' x)";
+    let row = "{\\\"type\\\":\\\"session\\\",\\\"id\\\":\\\"01a202e0-8d5d-7d62-82ce-fdb2cd6d1b0c\\\",\\\"title\\\":\\\"$t\\\"}";
+    let script = format!("{hello}; {title}; while echo \"{row}\"; do :; done");
+    let world = world(&scripted("endless", &script));
+    world.foreign();
+    let line = "ulimit -v 3000000; codex-agent-ls --host endless,a --fields host";
+    let ran = finish(world.command("sh").args(["-c", line]));
+    ran.exits(2);
+    let wanted = "host 'endless': its listing is longer than 256 MiB; --limit bounds it";
+    ran.reports(wanted);
+    assert_eq!(ran.out.lines().filter(|host| *host == "a").count(), 11);
+}

@@ -59,6 +59,8 @@ pub struct Gather {
     pub silence: Duration,
     /// Whether a last line without its end is complete.
     pub keeps_rest: bool,
+    /// The most bytes of a host that are passed on, for a listing that is kept in memory.
+    pub longest: u64,
 }
 
 /// The part of the talk that the thread of a host writes.
@@ -74,6 +76,8 @@ struct Conversation {
     piped: Piped,
     blocks: Receiver<Vec<u8>>,
     shared: Arc<Mutex<Shared>>,
+    /// The bytes that were passed on.
+    passed: u64,
     /// Whether all of the output was passed on.
     is_over: bool,
 }
@@ -120,9 +124,9 @@ impl Gather {
             }
             for (at, one) in all.iter_mut().enumerate() {
                 let Some(talk) = one.as_mut() else { continue };
-                let ended = match talk.is_over {
+                let ended = match talk.is_over && talk.passed <= self.longest {
                     true => Some(self.end(talk)),
-                    false => self.silence_of(talk).map(|why| {
+                    false => self.trouble_of(talk).map(|why| {
                         warn(format_args!("host '{}': {why}", talk.host.name));
                         Exit::Trouble
                     }),
@@ -170,7 +174,7 @@ impl Gather {
                 let _ = wake.send(at);
             });
         }
-        Ok(Conversation { host, piped, blocks: received, shared, is_over: false })
+        Ok(Conversation { host, piped, blocks: received, shared, passed: 0, is_over: false })
     }
 
     /// Passes on the lines that have come; returns whether more is wanted.
@@ -189,6 +193,10 @@ impl Gather {
                     return Ok(true);
                 }
             };
+            one.passed += block.len() as u64;
+            if one.passed > self.longest {
+                return Ok(true);
+            }
             for line in lines_of(&block, self.end) {
                 if !take(at, line)? {
                     return Ok(false);
@@ -198,7 +206,10 @@ impl Gather {
     }
 
     /// Why a host is given up, if it is.
-    fn silence_of(&self, one: &Conversation) -> Option<String> {
+    fn trouble_of(&self, one: &Conversation) -> Option<String> {
+        if one.passed > self.longest {
+            return Some(format!("its listing is longer than {} MiB; --limit bounds it", self.longest >> 20));
+        }
         let shared = lock(&one.shared);
         let has_answered = shared.talk.protocol.is_some();
         let patience = one.host.connect_timeout.unwrap_or(UNTIL_HELLO);

@@ -19,6 +19,9 @@ use crate::text::{harmless, harmless_json, harmless_with_colors};
 /// The time for which a host that lists sessions may be silent. Its listing is one block.
 const LISTING: Duration = Duration::from_secs(10);
 
+/// The longest listing of a host that is sorted, in bytes: that of 250,000 sessions.
+const LONGEST_LISTING: u64 = 256 << 20;
+
 /// The time for which a host that reads transcripts may be silent. A lost connection ends by itself.
 const READING: Duration = Duration::from_secs(600);
 
@@ -74,13 +77,20 @@ pub type FoundSessions = (Vec<Found>, Exit);
 
 /// The question to a tool that lists sessions.
 pub(super) fn gather(tool: &'static str) -> Gather {
-    Gather { tool, merge: Merge::Lines, end: b'\n', silence: LISTING, keeps_rest: false }
+    Gather {
+        tool,
+        merge: Merge::Lines,
+        end: b'\n',
+        silence: LISTING,
+        keeps_rest: false,
+        longest: LONGEST_LISTING,
+    }
 }
 
 impl Remote<'_> {
     fn gather(&self, merge: Merge, silence: Duration) -> Gather {
         let end = if self.common.nul { b'\0' } else { b'\n' };
-        Gather { tool: self.tool, merge, end, silence, keeps_rest: false }
+        Gather { tool: self.tool, merge, end, silence, keeps_rest: false, longest: u64::MAX }
     }
 
     /// Whether there is a host to ask. All of standard input may have been skipped.
@@ -151,8 +161,8 @@ impl Remote<'_> {
         let mut found: Vec<Found> = Vec::new();
         let mut places = vec![0; names.len()];
         let mut skipped = Skipped::default();
-        let exit =
-            Gather { end: b'\n', ..self.gather(Merge::Lines, LISTING) }.run(asks, &mut |at, line| {
+        let exit = Gather { end: b'\n', longest: LONGEST_LISTING, ..self.gather(Merge::Lines, LISTING) }
+            .run(asks, &mut |at, line| {
                 match read(line, &names[at]) {
                     // A record of another type.
                     Some(None) => {}
