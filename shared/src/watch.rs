@@ -24,6 +24,9 @@
 //! home is walked only if a file is at none of the places to which Codex moves it, at most every other
 //! second. Of up to 600 sessions each is polled at least every 150 ms.
 //!
+//! A file system that does not answer, such as that of a server that is gone, is reported after five seconds, and waited
+//! for: the files of a home are on one.
+//!
 //! ```
 //! use codex_agent_shared::codex::home::Home;
 //! use codex_agent_shared::watch::Watch;
@@ -51,11 +54,13 @@ use crate::transcript::{Record, SessionEvent, SessionEventKind};
 
 mod followed;
 mod places;
+mod stall;
 
 pub use followed::From;
 
 use followed::Followed;
 use places::WatchedDirectories;
+use stall::StallObserver;
 
 /// The greatest number of open files.
 const OPEN: usize = 64;
@@ -101,6 +106,7 @@ struct Tools {
     held_at: Option<Instant>,
     /// The number of warnings.
     warnings: usize,
+    stalls: StallObserver,
 }
 
 impl Tools {
@@ -112,7 +118,9 @@ impl Tools {
     }
 
     fn walk(&mut self) {
+        self.stalls.begin(self.home.path());
         self.files = Files::walk(self.home.path());
+        self.stalls.end();
     }
 
     /// Whether a process has the session open, as of at most two seconds ago; `None` if unknown.
@@ -134,7 +142,9 @@ impl Watch {
     pub fn new(home: Home) -> Watch {
         // Tolerance for a clock that was set back.
         let since = Timestamp(Timestamp::now().0 - 5000);
-        Watch {
+        let stalls = StallObserver::start();
+        stalls.begin(home.path());
+        let watch = Watch {
             places: WatchedDirectories::new(home.path()),
             tools: Tools {
                 since,
@@ -144,12 +154,15 @@ impl Watch {
                 holders: Holders::default(),
                 held_at: None,
                 warnings: 0,
+                stalls,
             },
             sessions: Vec::new(),
             places_of: HashMap::new(),
             walked: None,
             finds_new: false,
-        }
+        };
+        watch.tools.stalls.end();
+        watch
     }
 
     /// Follows further sessions. Nothing is read yet; with [`From::Now`], lines written from now on are emitted.
@@ -210,8 +223,10 @@ impl Watch {
     pub fn read_statuses(&mut self) {
         let now = Instant::now();
         for session in &mut self.sessions {
+            self.tools.stalls.begin(session.path().unwrap_or(self.tools.home.path()));
             session.read_status(&mut self.tools, now);
         }
+        self.tools.stalls.end();
     }
 
     /// The sessions with their statuses; a session that has not changed since it is followed has none, unless
@@ -223,8 +238,17 @@ impl Watch {
     /// Emit all records since the last poll. A problem with a file is a warning; an error is from `emit`, and the
     /// record that it refused is not emitted again.
     pub fn poll(&mut self, emit: Emit<'_>) -> Result<()> {
+        let stalls = self.tools.stalls.clone();
+        // A reader of the records may wait, which is no stall.
+        let polled = self.poll_all(&mut |record| stalls.pause(|| emit(record)));
+        stalls.end();
+        polled
+    }
+
+    fn poll_all(&mut self, emit: Emit<'_>) -> Result<()> {
         let now = Instant::now();
         if self.places.is_due(now) {
+            self.tools.stalls.begin(self.tools.home.path());
             self.scan_directories(now);
             self.close_resting(now);
         }
@@ -233,8 +257,12 @@ impl Watch {
             if session.next_look > now {
                 continue;
             }
+            if let Some(path) = session.path() {
+                self.tools.stalls.begin(path);
+            }
             let polled = session.poll(&mut self.tools, now, emit);
-            let surplus = session.is_open().then(|| self.tools.keep_open(session.id, now)).flatten();
+            let is_in_use = session.is_open() && session.is_active();
+            let surplus = is_in_use.then(|| self.tools.keep_open(session.id, now)).flatten();
             if let Some(at) = surplus.and_then(|id| self.places_of.get(&id)) {
                 self.sessions[*at].close();
             }

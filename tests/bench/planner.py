@@ -1,9 +1,12 @@
-"""A run on hosts: the processor time of the runner alone, without that of the workers and their jobs."""
+"""A run on hosts: the processor time of the runner, with that of its ssh and without that of the workers and their jobs."""
+import contextlib
 import os
 import signal
 import subprocess
 import threading
 import time
+
+import sshd
 
 HOSTS = ("a", "b", "c")
 SLOTS = 16
@@ -11,22 +14,43 @@ PATIENCE_SECONDS = 600
 INTERVAL_SECONDS = 0.05
 
 
-def describe_hosts(own, stub):
-    """Hosts that are homes of this machine, each with a state directory and a Codex of its own."""
-    text = ""
+@contextlib.contextmanager
+def describe_hosts(own, stub, tools, over_ssh):
+    """Hosts that are homes of this machine, each with a state directory and a Codex of its own, also behind a sshd."""
+    environments = {}
     for host in HOSTS:
         home = os.path.join(own, host)
         os.makedirs(os.path.join(home, "codex"))
-        words = ["env", f"CODEX_HOME={home}/codex", f"CODEX_AGENT_STATE_HOME={home}/state", f"CODEX_AGENT_CODEX={stub}"]
+        environments[host] = {"CODEX_HOME": f"{home}/codex", "CODEX_AGENT_STATE_HOME": f"{home}/state",
+                              "CODEX_AGENT_CODEX": stub}
+    if over_ssh:
+        there = {host: {**own, "PATH": f"{tools}:{sshd.SYSTEM}"} for host, own in environments.items()}
+        with sshd.hosts(own, there) as commands:
+            write_config(own, commands)
+            yield
+        return
+    write_config(own, {host: ["env"] + [f"{name}={value}" for name, value in variables.items()]
+                       for host, variables in environments.items()})
+    yield
+
+
+def write_config(own, commands):
+    text = ""
+    for host, words in commands.items():
         text += f"[host.{host}]\nvia = [{', '.join(repr(word) for word in words)}]\n"
     os.makedirs(os.path.join(own, "config"), exist_ok=True)
     with open(os.path.join(own, "config", "config.toml"), "w", encoding="utf-8") as file:
         file.write(text)
 
 
-def measure(argv, env, own, stub, prompts, stdout, errors):
-    """CPU ms, wall ms, peak memory in MB of the runner."""
-    describe_hosts(own, stub)
+def measure(argv, env, own, on_hosts, prompts, stdout, errors):
+    """CPU ms, wall ms, peak memory in MB of the runner. The time of its ssh is part of it, and that of a worker is not."""
+    stub, over_ssh = on_hosts
+    with describe_hosts(own, stub, os.path.dirname(argv[0]), over_ssh):
+        return measure_runner(argv, env, over_ssh, prompts, stdout, errors)
+
+
+def measure_runner(argv, env, over_ssh, prompts, stdout, errors):
     with open(prompts, "rb") as given, open(stdout, "wb") as out, open(errors, "wb") as said:
         started = time.perf_counter()
         process = subprocess.Popen(argv, env=env, stdin=given, stdout=out, stderr=said, start_new_session=True)
@@ -52,7 +76,8 @@ def measure(argv, env, own, stub, prompts, stdout, errors):
         wall = time.perf_counter() - started
         with open(f"/proc/{process.pid}/stat", encoding="utf-8") as stat:
             fields = stat.read().rpartition(") ")[2].split()
-        ticks = int(fields[11]) + int(fields[12])
+        # The processes that it waited for are its ssh, or its workers.
+        ticks = sum(int(field) for field in fields[11:15 if over_ssh else 13])
     finally:
         timer.cancel()
         is_over.set()

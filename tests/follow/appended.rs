@@ -297,3 +297,63 @@ fn the_end_of_a_turn_ends_a_watch_until_it() {
     codex.wait().unwrap();
     assert_eq!(kinds(&printed(&fake, "out"), &id).last().unwrap(), "is idle");
 }
+
+/// Holds a lease on a file, at whose end it writes standard input line by line. Another process that opens the file waits
+/// for the end of the lease, as it waits for a file system that does not answer.
+const LEASE: &str = "import fcntl, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = open(sys.argv[1], 'a')
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print('held', flush=True)
+for line in sys.stdin:
+    file.write(line)
+    file.flush()
+";
+
+#[test]
+fn a_file_system_that_does_not_answer_is_reported_and_waited_for() {
+    let world = with_rollouts(3);
+    let path = Files::walk(&world.codex_home()).all()[0].path.clone();
+    let lease = || {
+        let mut holder = Command::new("python3");
+        let mut holder = holder
+            .args(["-c", LEASE])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        (line == "held\n").then_some(holder).ok_or("SKIPPED: the file system has no leases")
+    };
+    let mut child = watch(&world, "out", &["--json"]);
+    let mut errors = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    append_until_printed(&world, "out", &path, "first");
+    // The file is closed when it rests.
+    let mut holder = loop {
+        match lease() {
+            Ok(holder) => break holder,
+            Err(why)
+                if world.path("out").metadata().unwrap().modified().unwrap().elapsed().unwrap()
+                    > Duration::from_secs(40) =>
+            {
+                println!("{why}");
+                crash(&mut child);
+                return;
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(500)),
+        }
+    };
+    holder.stdin.as_mut().unwrap().write_all(message("while it is stuck").as_bytes()).unwrap();
+    let warning = errors.by_ref().find(|line| line.contains("no answer")).unwrap();
+    assert!(warning.contains("no answer of the file system for 5 seconds, waiting: '"), "{warning}");
+    assert!(warning.contains(path.to_str().unwrap()), "{warning}");
+    assert!(!texts(&world, "out").iter().any(|text| text == "while it is stuck"));
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    wait_until(|| texts(&world, "out").iter().any(|text| text == "while it is stuck"));
+    assert!(errors.by_ref().next().unwrap().contains("the file system answers again: '"));
+    append_until_printed(&world, "out", &path, "after");
+    crash(&mut child);
+}

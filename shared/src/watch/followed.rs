@@ -2,6 +2,7 @@
 
 use std::fs::Metadata;
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{Emit, RESTING, Tools};
@@ -127,6 +128,11 @@ impl Followed {
         session
     }
 
+    /// The file that is read.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.file.as_ref().map(|file| file.path.as_path())
+    }
+
     fn remember_file(&mut self, meta: &Metadata) {
         self.known = Some(key(meta));
         self.length = meta.len();
@@ -141,6 +147,11 @@ impl Followed {
             60..3600 => Duration::from_secs(1),
             _ => Duration::from_secs(2),
         }
+    }
+
+    /// Whether the file was changed lately.
+    pub(super) fn is_active(&self) -> bool {
+        self.changed.elapsed().unwrap_or_default() < RESTING
     }
 
     /// Whether the file is open.
