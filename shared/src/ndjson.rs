@@ -26,6 +26,7 @@
 //! assert!(records.next().is_none());
 //! ```
 
+pub(crate) mod block;
 pub(crate) mod bounded;
 
 use std::cell::{Cell, RefCell};

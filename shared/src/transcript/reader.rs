@@ -13,6 +13,7 @@ use super::state::{Summary, Wants};
 use super::tail::last;
 use crate::codex::files::{Files, RolloutFile};
 use crate::codex::rollout::Name;
+use crate::ndjson::block::Block;
 use crate::ndjson::bounded::{BoundedLines, Found};
 use crate::record::Id;
 
@@ -464,7 +465,10 @@ fn has_rollback(source: &Source) -> io::Result<bool> {
     const WORD: &[u8] = b"\"thread_rolled_back\"";
     let mut file = open(&source.path, source.start)?.take(source.end.saturating_sub(source.start));
     let finder = memmem::Finder::new(WORD);
-    let (mut block, mut kept) = (vec![0; 256 << 10], 0);
+    // What is kept is not so short that pages are copied slowly.
+    const KEPT: usize = 64;
+    let (mut memory, mut kept) = (Block::new(128 << 10), 0);
+    let block = memory.bytes();
     loop {
         let got = match file.read(&mut block[kept..]) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -477,7 +481,7 @@ fn has_rollback(source: &Source) -> io::Result<bool> {
         if got == 0 {
             return Ok(false);
         }
-        kept = filled.min(WORD.len());
+        kept = filled.min(KEPT);
         block.copy_within(filled - kept..filled, 0);
     }
 }

@@ -40,6 +40,7 @@ use super::chain::{Problem, open};
 use super::reader::{Options, Reader};
 use super::record::{Detail, Item, Record, Role};
 use crate::codex::files::Files;
+use crate::ndjson::block::Block;
 use crate::record::Id;
 use crate::time::Timestamp;
 use kinds::{MESSAGES, PIECES, Roles};
@@ -50,7 +51,7 @@ pub use pattern::{Case, Pattern, Syntax};
 
 thread_local! {
     /// The block of each thread.
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static BUFFER: RefCell<Block> = const { RefCell::new(Block::EMPTY) };
 }
 
 /// Patterns, and the items in which they are searched for.
@@ -183,7 +184,7 @@ impl Search {
     }
 
     /// Whether the session may have an item that matches, by the bytes of its files.
-    fn may_match(&self, files: &Files, session: Id, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    fn may_match(&self, files: &Files, session: Id, buffer: &mut Block) -> io::Result<bool> {
         if self.is_inverted {
             return Ok(true);
         }
@@ -202,7 +203,7 @@ impl Search {
         scan: &Scan<'_>,
         files: &Files,
         session: Id,
-        buffer: &mut Vec<u8>,
+        buffer: &mut Block,
     ) -> io::Result<bool> {
         if scan.prefilter.is_none() && !self.roles.is_within(MESSAGES) {
             return Ok(true);

@@ -2,7 +2,8 @@
 //!
 //! The bytes are read in blocks that end at newlines. In a block the needles of the pattern are searched for; the line of
 //! each place is judged by the types at its beginning, and a message is decoded and compared. The beginning and the
-//! needles of a line that is longer than a block decide.
+//! needles of a line that is longer than a block decide. Of a line that goes on in the next block nothing is kept if its
+//! beginning shows that it becomes no item that is searched.
 
 use std::io::{self, Read};
 
@@ -10,13 +11,16 @@ use super::kinds::{MESSAGES, Roles, roles_of_line};
 use super::pattern::Pattern;
 use super::prefilter::Prefilter;
 use crate::codex::rollout::wire::{Line, text, text_of_line};
+use crate::ndjson::block::{Block, PAGE};
 use crate::transcript::events::typed_of_event;
 use crate::transcript::head::HEAD;
 use crate::transcript::items::parts;
 use crate::transcript::responses::typed_of_copy;
 
-/// The size of a block.
-const BLOCK: usize = 64 << 10;
+/// The size of a block, for which a processor's cache has room.
+const BLOCK: usize = 128 << 10;
+/// The size of the first block of a file: a frequent text is found in it.
+const FIRST: usize = 32 << 10;
 /// A longer line is not kept as a whole.
 const LONG: usize = 1 << 20;
 /// The part of a long line that is searched again with what follows it.
@@ -32,19 +36,25 @@ pub(super) struct Scan<'s> {
 
 impl Scan<'_> {
     /// Whether a text has a line that may match.
-    pub(super) fn finds(&self, mut reader: impl Read, buffer: &mut Vec<u8>) -> io::Result<bool> {
-        buffer.resize(BLOCK, 0);
+    pub(super) fn finds(&self, mut reader: impl Read, block: &mut Block) -> io::Result<bool> {
+        block.resize(BLOCK);
         let mut filled = 0;
+        let mut most = FIRST;
         // The roles of the long line that is being read.
         let mut long: Option<Roles> = None;
         loop {
-            if filled == buffer.len() {
-                buffer.resize(buffer.len() * 2, 0);
+            if filled == block.bytes().len() {
+                block.resize(2 * filled);
             }
-            let got = match reader.read(&mut buffer[filled..]) {
+            let buffer = block.bytes();
+            // Whole pages, as each read begins with a page then.
+            let room = (buffer.len() - filled).min(most);
+            let wanted = if room > PAGE { room - room % PAGE } else { room };
+            let got = match reader.read(&mut buffer[filled..filled + wanted]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 got => got?,
             };
+            most = usize::MAX;
             let is_end = got == 0;
             // The bytes before were searched for the end of their line.
             let newline = memchr::memrchr(b'\n', &buffer[filled..filled + got]).map(|at| filled + at + 1);
@@ -52,13 +62,14 @@ impl Scan<'_> {
             let mut start = 0;
             if let Some(roles) = long {
                 let end = memchr::memchr(b'\n', &buffer[..filled]);
-                if roles.meets(self.roles) && self.has_needle(&buffer[..end.unwrap_or(filled)]) {
+                let is_searched = roles.meets(self.roles);
+                if is_searched && self.has_needle(&buffer[..end.unwrap_or(filled)]) {
                     return Ok(true);
                 }
                 match end {
                     Some(end) => (long, start) = (None, end + 1),
                     None => {
-                        let kept = filled.min(OVERLAP);
+                        let kept = if is_searched { filled.min(OVERLAP) } else { 0 };
                         buffer.copy_within(filled - kept..filled, 0);
                         filled = kept;
                         if is_end {
@@ -76,16 +87,20 @@ impl Scan<'_> {
                 return Ok(false);
             }
             let rest = end.max(start);
-            if filled - rest > LONG {
-                let roles = roles_of_line(&buffer[rest..filled.min(rest + HEAD)]);
-                if roles.meets(self.roles) && self.has_needle(&buffer[rest..filled]) {
-                    return Ok(true);
+            if filled - rest >= HEAD {
+                let roles = roles_of_line(&buffer[rest..rest + HEAD]);
+                let is_searched = roles.meets(self.roles);
+                if !is_searched || filled - rest > LONG {
+                    if is_searched && self.has_needle(&buffer[rest..filled]) {
+                        return Ok(true);
+                    }
+                    long = Some(roles);
+                    let kept = if is_searched { OVERLAP } else { 0 };
+                    buffer.copy_within(filled - kept..filled, 0);
+                    filled = kept;
+                    block.resize(BLOCK);
+                    continue;
                 }
-                long = Some(roles);
-                buffer.copy_within(filled - OVERLAP..filled, 0);
-                filled = OVERLAP;
-                buffer.truncate(BLOCK);
-                continue;
             }
             buffer.copy_within(rest..filled, 0);
             filled -= rest;
@@ -153,6 +168,73 @@ impl Scan<'_> {
                 _ => is_match(&parts(fields.content).0),
             },
             _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codex::rollout::mutations::Dice;
+    use crate::transcript::record::Role;
+    use crate::transcript::search::prefilter::Texts;
+    use crate::transcript::search::{Case, Syntax};
+
+    /// Reads as much at a time as a pipe may have.
+    struct Pieces<'t>(&'t [u8], Dice);
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let most = [1 << 20, 1 << 20, 70_000, 3000][self.1.roll(4)];
+            let count = self.0.len().min(buffer.len()).min(1 + self.1.roll(most));
+            buffer[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn a_line_is_found_wherever_a_block_ends() {
+        let pattern =
+            Pattern::new("frobnicate", Syntax { is_literal: true, is_word: false, case: Case::Sensitive })
+                .unwrap();
+        let patterns = [pattern];
+        let prefilter = Prefilter::new(&patterns[0].hir, Texts::Whole);
+        let line = |kind: &str, before: usize, word: &str, behind: usize| {
+            let (before, behind) = ("x".repeat(before), "y".repeat(behind));
+            format!(
+                "{{\"timestamp\":\"t\",\"type\":\"event_msg\",\"payload\":{{\"type\":\"{kind}\",\"message\":\"{before}{word}{behind}\"}}}}\n"
+            )
+        };
+        let mut dice = Dice(7);
+        let mut block = Block::EMPTY;
+        for round in 0..400 {
+            let mut text = String::new();
+            let size = |dice: &mut Dice| {
+                let most = [10, 300, 5000, 90_000, 400_000, 1_200_000][dice.roll(6)];
+                dice.roll(most)
+            };
+            for _ in 0..dice.roll(12) {
+                let kind = ["agent_message", "token_count"][dice.roll(2)];
+                let word = if kind == "token_count" { "frobnicate" } else { "frobnicat" };
+                let (before, behind) = (size(&mut dice), size(&mut dice));
+                text.push_str(&line(kind, before, word, behind));
+            }
+            let has = round % 2 == 0;
+            if has {
+                text.push_str(&line("agent_message", size(&mut dice), "frobnicate", 20));
+            }
+            text.push_str(&line("token_count", size(&mut dice), "frobnicate", 0));
+            if dice.roll(3) == 0 {
+                text.pop();
+            }
+            for roles in [Roles::of(&[Role::Assistant]), MESSAGES] {
+                let scan = Scan { prefilter: prefilter.as_ref(), patterns: &patterns, roles };
+                let pieces = Pieces(text.as_bytes(), Dice(round + 1));
+                assert_eq!(scan.finds(pieces, &mut block).unwrap(), has, "{round}");
+            }
+            let none = Scan { prefilter: prefilter.as_ref(), patterns: &patterns, roles: Roles::NONE };
+            assert!(!none.finds(text.as_bytes(), &mut block).unwrap());
         }
     }
 }
