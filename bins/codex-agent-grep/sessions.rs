@@ -177,10 +177,13 @@ fn feed_selected(
     let mut is_over = false;
     // Sessions that are not shown are searched for a note alone.
     let all = is_quiet() || (shown.subagents && shown.archived == hidden.archived);
-    for (filter, is_hidden) in [(shown, false), (hidden, true)] {
+    for (mut filter, is_hidden) in [(shown, false), (hidden, true)] {
         if is_over || (is_hidden && all) {
             continue;
         }
+        // Most rows are those of sessions that were passed on.
+        filter.except = seen.iter().copied().collect();
+        filter.except.sort_unstable();
         let query = Query { filter, fields: fields.clone(), full: args.common.full, ..Query::default() };
         index.list_while(&query, &mut |session| {
             if session.id.is_some_and(|id| seen.insert(id)) {
