@@ -10,7 +10,7 @@ const HELD: usize = 8 << 20;
 /// The number of results on their way to the receiver.
 const SENT: usize = 64;
 /// The time for which ends of jobs are collected, since to wake the receiver for each of them takes longer than a short job.
-const COLLECTED: Duration = Duration::from_millis(1);
+const COLLECTED: Duration = Duration::from_millis(4);
 
 /// The greatest number of threads: more of them wait for the memory.
 const THREADS: usize = 8;
@@ -27,6 +27,8 @@ pub enum Found<R, E> {
 struct State<J> {
     jobs: Vec<Option<J>>,
     next: usize,
+    /// The number of threads that wait for a job.
+    idle: usize,
     is_complete: bool,
 }
 
@@ -159,7 +161,7 @@ fn in_order_on<J: Send, R: Send, E: Send, F>(
     mut take: impl FnMut(Found<R, E>) -> Result<bool, F>,
 ) -> Result<(), F> {
     let shared = Shared {
-        state: Mutex::new(State { jobs: Vec::new(), next: 0, is_complete: false }),
+        state: Mutex::new(State { jobs: Vec::new(), next: 0, idle: 0, is_complete: false }),
         changed: Condvar::new(),
         head: AtomicUsize::new(0),
         held: AtomicUsize::new(0),
@@ -180,8 +182,15 @@ fn in_order_on<J: Send, R: Send, E: Send, F>(
         let mut order = Order { shared: &shared, waiting: BTreeMap::new(), take: &mut take };
         let mut failure = Ok(());
         let fed = feed(&mut |job| {
-            shared.lock().jobs.push(Some(job));
-            shared.changed.notify_one();
+            let has_idle = {
+                let mut state = shared.lock();
+                state.jobs.push(Some(job));
+                state.idle > 0
+            };
+            // To wake a thread costs a call of the kernel, also where none waits.
+            if has_idle {
+                shared.changed.notify_one();
+            }
             if failure.is_ok() {
                 failure = order.add_all(mail.available());
             }
@@ -226,7 +235,9 @@ fn do_jobs<J, R, E>(
                 if state.is_complete {
                     return;
                 }
+                state.idle += 1;
                 state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.idle -= 1;
             }
         };
         let end = work(job, &mut |result, size| {
