@@ -52,9 +52,13 @@ pub(crate) struct BoundedLines<R> {
 impl<R: Read> BoundedLines<R> {
     /// The lines of `reader`, whose first byte has this offset in the text, up to the offset `end`.
     pub(crate) fn new(reader: R, offset: u64, end: u64) -> Self {
+        BoundedLines::with(reader, offset, end, BLOCK)
+    }
+
+    fn with(reader: R, offset: u64, end: u64, size: usize) -> Self {
         BoundedLines {
             reader,
-            buffer: vec![0; BLOCK],
+            buffer: vec![0; size],
             start: 0,
             end: 0,
             offset,
@@ -66,9 +70,7 @@ impl<R: Read> BoundedLines<R> {
 
     /// The first lines of `reader`.
     pub(crate) fn first(reader: R) -> Self {
-        let mut lines = BoundedLines::new(reader, 0, u64::MAX);
-        lines.buffer.truncate(FIRST);
-        lines
+        BoundedLines::with(reader, 0, u64::MAX, FIRST)
     }
 
     /// The reader.

@@ -108,17 +108,17 @@ impl Read for Text {
 /// Opens a rollout at an offset of its text. A file that was compressed meanwhile, or decompressed, has another name.
 pub(super) fn open(path: &Path, start: u64) -> io::Result<Text> {
     let is_compressed = |path: &Path| path.extension().is_some_and(|extension| extension == "zst");
-    let other = match is_compressed(path) {
-        true => path.with_extension(""),
-        false => path.with_extension("jsonl.zst"),
-    };
-    let (file, path) = match File::open(path) {
+    let (file, is_compressed) = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            (File::open(&other).map_err(|_| error)?, &*other)
+            let other = match is_compressed(path) {
+                true => path.with_extension(""),
+                false => path.with_extension("jsonl.zst"),
+            };
+            (File::open(&other).map_err(|_| error)?, is_compressed(&other))
         }
-        file => (file?, path),
+        file => (file?, is_compressed(path)),
     };
-    if !is_compressed(path) {
+    if !is_compressed {
         if start > 0 {
             io::Seek::seek(&mut &file, io::SeekFrom::Start(start))?;
         }

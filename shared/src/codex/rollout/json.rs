@@ -9,6 +9,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+/// The length of a string in which a loop over its bytes is faster than a search.
+const NEAR: usize = 16;
+
 /// A value in a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Json<'a>(&'a str);
@@ -162,15 +165,26 @@ impl<'a> Cursor<'a> {
     /// Skips a string, and returns its inside.
     fn string(&mut self) -> Option<&'a str> {
         self.skips(b'"').then_some(())?;
-        let from = self.at;
+        let text = self.text.as_bytes();
+        let (from, mut at) = (self.at, self.at);
+        // Keys and most values are so short that a loop finds their end sooner.
+        let near = &text[from..text.len().min(from + NEAR)];
+        if let Some(end) = near.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+            if near[end] == b'"' {
+                self.at = from + end + 1;
+                return Some(&self.text[from..from + end]);
+            }
+            at += end;
+        }
         loop {
-            let rest = self.text.as_bytes().get(self.at..)?;
-            let found = self.at + memchr::memchr2(b'"', b'\\', rest)?;
-            if self.text.as_bytes()[found] == b'"' {
-                self.at = found + 1;
+            let found = at + memchr::memchr(b'"', text.get(at..)?)?;
+            // Most strings have more escapes than quotes in them: those before the quote alone are looked at.
+            let escapes = text[from..found].iter().rev().take_while(|byte| **byte == b'\\').count();
+            at = found + 1;
+            if escapes % 2 == 0 {
+                self.at = at;
                 return Some(&self.text[from..found]);
             }
-            self.at = found + 2;
         }
     }
 }
@@ -178,7 +192,10 @@ impl<'a> Cursor<'a> {
 /// The text in the inside of a JSON string, with a replacement character for each surrogate without its other half; `None`
 /// for an invalid escape.
 pub(crate) fn unescaped(inside: &str) -> Option<Cow<'_, str>> {
-    let mut next = memchr::memchr(b'\\', inside.as_bytes());
+    let mut next = match inside.len() {
+        0..=NEAR => inside.bytes().position(|byte| byte == b'\\'),
+        _ => memchr::memchr(b'\\', inside.as_bytes()),
+    };
     if next.is_none() {
         return Some(Cow::Borrowed(inside));
     }
@@ -261,10 +278,22 @@ mod tests {
     }
 
     #[test]
+    fn a_string_ends_at_the_first_quote_that_no_backslash_escapes() {
+        for before in ["", "x", "éé", "a text that is longer than most keys are"] {
+            for count in 0..5 {
+                let text = format!("\"{before}{}\",\"\"", "\\".repeat(count));
+                let whole = Cursor::of(&text).string();
+                let expected = before.len() + count + if count % 2 == 0 { 0 } else { 2 };
+                assert_eq!(whole.map(str::len), Some(expected), "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn a_lone_surrogate_becomes_a_replacement_character() {
         assert_eq!(unescaped(r"\ud83d b\ud83d\ude00\n\u00E9").unwrap(), "\u{fffd} b\u{1f600}\né");
         assert_eq!(unescaped(r"\ud83d\u0041").unwrap(), "\u{fffd}A");
-        for invalid in [r"a\x", "\\", r"\u12", r"\u+123", r"\u12é"] {
+        for invalid in [r"a\x", "\\", r"\u12", r"\u+123", r"\u12é", r"a long text, \n\\ and \x"] {
             assert_eq!(unescaped(invalid), None, "{invalid}");
         }
     }

@@ -1,5 +1,9 @@
 //! The roles of the items that a line may become, by the types that stand at its beginning.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::transcript::head::{HEAD, next_type, value};
 use crate::transcript::record::Role;
 
@@ -41,6 +45,9 @@ pub(super) const MESSAGES: Roles = Roles::of(&[Role::User, Role::Assistant]);
 pub(super) const PIECES: Roles =
     Roles::of(&[Role::Command, Role::Patch, Role::Search, Role::Tool, Role::Image, Role::Review]);
 
+/// The beginning of a finished item.
+static ITEM: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"item\":{\"type\":\""));
+
 /// The roles of the items that a line may become. A line of an unknown form may become any.
 pub(super) fn roles_of_line(line: &[u8]) -> Roles {
     let head = &line[..line.len().min(HEAD)];
@@ -73,15 +80,15 @@ fn payload_type(rest: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The role of a message.
 fn role(rest: &[u8]) -> Option<&[u8]> {
-    const KEY: &[u8] = b"\"role\":";
-    value(&rest[memchr::memmem::find(rest, KEY)? + KEY.len()..]).map(|(role, _)| role)
+    static KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"role\":"));
+    value(&rest[KEY.find(rest)? + KEY.needle().len()..]).map(|(role, _)| role)
 }
 
 fn roles_of_event(kind: &[u8], rest: &[u8]) -> Roles {
     match kind {
         b"user_message" => Roles::of(&[Role::User]),
         b"agent_message" => Roles::of(&[Role::Assistant]),
-        b"item_completed" => match memchr::memmem::find(rest, b"\"item\":{\"type\":\"") {
+        b"item_completed" => match ITEM.find(rest) {
             Some(at) => match next_type(&rest[at..]) {
                 Some((kind, _)) => roles_of_item(kind),
                 None => Roles::ALL,
