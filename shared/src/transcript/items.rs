@@ -122,9 +122,21 @@ impl Machine {
         }
         let detail = Detail::Command { exit_code: read(item.exit_code), by };
         let run = Item::new(Role::Command, Some(words), at, detail);
-        let output = string(item.aggregated_output)
+        let output = self
+            .abridged(item)
+            .or_else(|| string(item.aggregated_output))
             .map(|output| Item::new(Role::Output, Some(output), at, Detail::Plain {}));
         self.put(turn_id, item.id, run, output);
+    }
+
+    /// A text that may stand for the output of a command. The sizes of outputs that wait decide how long they wait, so that
+    /// only the output of a call that nothing waits with is abridged.
+    fn abridged(&self, item: &Fields<'_>) -> Option<String> {
+        let abridge = self.wants.abridge.as_ref()?;
+        let open = self.open.as_ref().filter(|open| open.place.id.is_some() && open.slots.len() == 1)?;
+        let call = text(item.id)?;
+        open.slots.iter().find(|slot| slot.call.as_deref() == Some(&*call))?;
+        (abridge.0)(item.aggregated_output?.get().strip_prefix('"')?.strip_suffix('"')?)
     }
 
     pub(super) fn file_change(

@@ -570,9 +570,14 @@ impl Machine {
             *failed = true;
         }
         for (at, mut item) in [Some(item), output].into_iter().flatten().enumerate() {
+            if self.wants.messages_alone && !matches!(item.role, Role::User | Role::Assistant) {
+                continue;
+            }
             (item.session, item.turn, item.turn_id) = (self.session, place.number, place.id.clone());
             item.item = Some(number + at as u64).filter(|_| number > 0);
-            item.address = address(item.session, item.turn, item.turn_id.as_deref(), item.item);
+            if !self.wants.is_count {
+                item.address = address(item.session, item.turn, item.turn_id.as_deref(), item.item);
+            }
             (item.undone, item.inherited, item.late) = (place.undone, place.inherited, is_late);
             self.out.push_back(Record::Item(item));
         }

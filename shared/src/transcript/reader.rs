@@ -9,7 +9,7 @@ use super::before::Before;
 use super::chain::{Problem, Source, Text, of_file, of_session, open};
 use super::machine::Machine;
 use super::record::{Record, Turn};
-use super::state::{Summary, Wants};
+use super::state::{Abridge, Summary, Wants};
 use super::tail::last;
 use crate::codex::files::{Files, RolloutFile};
 use crate::codex::rollout::Name;
@@ -246,6 +246,12 @@ impl Reader {
     pub(super) fn items_alone(mut self, messages_alone: bool) -> Reader {
         self.machine.wants.items_alone = true;
         self.machine.wants.messages_alone = messages_alone;
+        self
+    }
+
+    /// Returns items that are only counted, perhaps with abridged outputs of commands.
+    pub(super) fn counted(mut self, abridge: Option<Abridge>) -> Reader {
+        (self.machine.wants.is_count, self.machine.wants.abridge) = (true, abridge);
         self
     }
 

@@ -33,13 +33,17 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
+use memchr::memmem::Finder;
 use serde::Serialize;
 
 use super::chain::{Problem, open};
 use super::reader::{Options, Reader};
 use super::record::{Detail, Item, Record, Role};
+use super::state::Abridge;
 use crate::codex::files::Files;
+use crate::codex::rollout::json::is_valid;
 use crate::ndjson::block::Block;
 use crate::record::Id;
 use crate::time::Timestamp;
@@ -62,6 +66,8 @@ pub struct Search {
     is_inverted: bool,
     /// The prefilter of each pattern; `None` in it if every line may match.
     prefilters: Vec<Option<Prefilter>>,
+    /// What stands for outputs where items are only counted.
+    abridge: Option<Abridge>,
 }
 
 /// A session that is searched.
@@ -91,8 +97,15 @@ pub struct Hit {
 impl Search {
     /// A search for items that one of the patterns matches, in messages of the user and the model.
     pub fn new(patterns: Vec<Pattern>) -> Search {
-        Search { patterns, roles: MESSAGES, needs_all: false, is_inverted: false, prefilters: Vec::new() }
-            .prepared()
+        let search = Search {
+            patterns,
+            roles: MESSAGES,
+            needs_all: false,
+            is_inverted: false,
+            prefilters: Vec::new(),
+            abridge: None,
+        };
+        search.prepared()
     }
 
     /// Searches items of these roles.
@@ -113,13 +126,17 @@ impl Search {
     fn prepared(mut self) -> Search {
         let texts = if self.roles.meets(PIECES) { Texts::Pieces } else { Texts::Whole };
         self.prefilters = self.patterns.iter().map(|pattern| Prefilter::new(&pattern.hir, texts)).collect();
+        self.abridge = match &self.patterns[..] {
+            [one] if self.roles.has(Role::Output) => abridge(one, texts),
+            _ => None,
+        };
         self
     }
 
     /// Passes the items of a session that match on, in their order, until `take` returns `false`. Returns why parts
     /// were not searched.
     pub fn search(&self, place: &Place<'_>, take: &mut dyn FnMut(Hit) -> bool) -> io::Result<Vec<Problem>> {
-        self.visit(place, &mut |item| {
+        self.visit(place, false, &mut |item| {
             let Some(text) = searched(&item).map(Cow::into_owned) else { return true };
             let mut spans: Vec<Range<usize>> =
                 self.patterns.iter().flat_map(|pattern| pattern.find_all(&text)).collect();
@@ -131,7 +148,7 @@ impl Search {
     /// The number of items of a session that match, at most `most`, and why parts were not searched.
     pub fn count(&self, place: &Place<'_>, most: usize) -> io::Result<(usize, Vec<Problem>)> {
         let mut count = 0;
-        let problems = self.visit(place, &mut |item| {
+        let problems = self.visit(place, true, &mut |item| {
             count += usize::from(self.is_match(&item));
             count < most
         })?;
@@ -145,7 +162,12 @@ impl Search {
     }
 
     /// Passes on all items that are searched, if one of them may match.
-    fn visit(&self, place: &Place<'_>, each: &mut dyn FnMut(Item) -> bool) -> io::Result<Vec<Problem>> {
+    fn visit(
+        &self,
+        place: &Place<'_>,
+        is_count: bool,
+        each: &mut dyn FnMut(Item) -> bool,
+    ) -> io::Result<Vec<Problem>> {
         // The files that a fork continues are read by the transcript alone.
         let may_match = place.inherits
             || BUFFER.with_borrow_mut(|buffer| self.may_match(place.files, place.session, buffer))?;
@@ -154,7 +176,7 @@ impl Search {
         }
         if self.needs_all {
             let mut missing: Vec<&Pattern> = self.patterns.iter().collect();
-            let problems = self.read(place, &mut |item| {
+            let problems = self.read(place, true, &mut |item| {
                 if let Some(text) = searched(&item) {
                     missing.retain(|pattern| !pattern.is_match(&text));
                 }
@@ -164,13 +186,21 @@ impl Search {
                 return Ok(problems);
             }
         }
-        self.read(place, each)
+        self.read(place, is_count, each)
     }
 
-    fn read(&self, place: &Place<'_>, each: &mut dyn FnMut(Item) -> bool) -> io::Result<Vec<Problem>> {
+    fn read(
+        &self,
+        place: &Place<'_>,
+        is_count: bool,
+        each: &mut dyn FnMut(Item) -> bool,
+    ) -> io::Result<Vec<Problem>> {
         let options = Options { undone: true, copied: place.inherits, live: false };
         let mut reader = Reader::of_session(place.files, place.session, place.named, options)?
             .items_alone(self.roles.is_within(MESSAGES));
+        if is_count {
+            reader = reader.counted(self.abridge.clone());
+        }
         while let Some(record) = reader.next_record()? {
             if let Record::Item(item) = record
                 && self.roles.has(item.role)
@@ -223,6 +253,29 @@ impl Search {
         // The error about a session without a file is that of the reader.
         Ok(!has_file)
     }
+}
+
+/// What stands for an output: nothing where the bytes of a match are missing, and the literal text that a pattern is where
+/// the output has it. Any other output must be decoded.
+fn abridge(pattern: &Pattern, texts: Texts) -> Option<Abridge> {
+    /// The length of an escape without its last byte.
+    const ESCAPE: usize = 5;
+    let prefilter = Prefilter::new(&pattern.hir, texts)?;
+    let literal = pattern.literal.clone();
+    let finder = literal.as_ref().map(|text| Finder::new(text).into_owned());
+    Some(Abridge(Arc::new(move |inside: &str| {
+        let bytes = inside.as_bytes();
+        let text = match (prefilter.find(bytes), &literal, &finder) {
+            (None, ..) => "",
+            (_, Some(literal), Some(finder)) => {
+                let is_text = |at: usize| !bytes[at.saturating_sub(ESCAPE)..at].contains(&b'\\');
+                finder.find_iter(bytes).take(8).any(is_text).then_some(&**literal)?
+            }
+            _ => return None,
+        };
+        // A string with an invalid escape has no text.
+        is_valid(inside).then(|| text.to_owned())
+    })))
 }
 
 /// Sorts matches, and makes one of those that overlap.

@@ -1,6 +1,8 @@
 //! What is known of a transcript while it is read: its turns, the calls that wait, the file.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
 
 use super::record::{Answer, Item, Role, Tokens, Turn, TurnError, TurnStatus};
 use super::tokens::Counter;
@@ -18,6 +20,23 @@ pub(super) struct Wants {
     pub(super) items_alone: bool,
     /// Whether the same holds for messages, so that commands have no end.
     pub(super) messages_alone: bool,
+    /// Whether items are only counted, so that they have no addresses.
+    pub(super) is_count: bool,
+    /// What stands for outputs then.
+    pub(super) abridge: Option<Abridge>,
+}
+
+type AbridgeText = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+/// Gives a text that may stand for the output of a command, by the inside of its JSON string; `None` if the output must be
+/// decoded.
+#[derive(Clone)]
+pub(super) struct Abridge(pub(super) Arc<AbridgeText>);
+
+impl fmt::Debug for Abridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Abridge")
+    }
 }
 
 /// The part of a transcript that one file has.

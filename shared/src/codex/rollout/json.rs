@@ -232,6 +232,20 @@ pub(crate) fn unescaped(inside: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(out))
 }
 
+/// Whether the inside of a JSON string has valid escapes alone, so that it has a text.
+pub(crate) fn is_valid(inside: &str) -> bool {
+    let (bytes, mut at) = (inside.as_bytes(), 0);
+    while let Some(found) = memchr::memchr(b'\\', &bytes[at..]) {
+        at += found;
+        at += match bytes.get(at + 1) {
+            Some(b'n' | b't' | b'r' | b'b' | b'f' | b'"' | b'\\' | b'/') => 2,
+            _ if unit(&inside[at..]).is_some() => 6,
+            _ => return false,
+        };
+    }
+    true
+}
+
 /// The number in an escape such as `\u00e9`.
 fn unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
@@ -295,6 +309,8 @@ mod tests {
         assert_eq!(unescaped(r"\ud83d\u0041").unwrap(), "\u{fffd}A");
         for invalid in [r"a\x", "\\", r"\u12", r"\u+123", r"\u12é", r"a long text, \n\\ and \x"] {
             assert_eq!(unescaped(invalid), None, "{invalid}");
+            assert!(!is_valid(invalid), "{invalid}");
         }
+        assert!(is_valid(r#"\ud83d b\ud83d\ude00\n\u00E9\t\r\b\f\"\\\/é"#) && is_valid(""));
     }
 }

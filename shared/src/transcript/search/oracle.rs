@@ -145,6 +145,7 @@ fn search_home(home: &std::path::Path, count: usize, dice: &mut Dice) -> (usize,
         };
         let compiled = || Pattern::new(&pattern, syntax).unwrap();
         let (search, plain) = (Search::new(vec![compiled()]).roles(&roles), compiled());
+        let inverted = Search::new(vec![compiled()]).roles(&roles).inverted(true);
         for (id, items) in &sessions {
             let mut found = Vec::new();
             search
@@ -160,6 +161,10 @@ fn search_home(home: &std::path::Path, count: usize, dice: &mut Dice) -> (usize,
                 .map(|(item, _)| key(item))
                 .collect();
             assert_eq!(found, expected, "{id}: {pattern:?} ({syntax:?}) in {roles:?}");
+            let count = |search: &Search| search.count(&place(&files, *id), usize::MAX).unwrap().0;
+            assert_eq!(count(&search), found.len(), "{id}: {pattern:?} ({syntax:?}) in {roles:?}");
+            let all = items.iter().filter(|(item, _)| roles.contains(&item.role)).count();
+            assert_eq!(count(&inverted), all - found.len(), "{id}: {pattern:?} ({syntax:?}) in {roles:?}");
             searches += 1;
             matches += found.len();
         }

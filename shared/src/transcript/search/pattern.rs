@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use regex::{Regex, RegexBuilder};
-use regex_syntax::hir::Hir;
+use regex_syntax::hir::{Hir, HirKind};
 
 use crate::error::{Error, Result};
 
@@ -34,6 +34,8 @@ pub struct Syntax {
 pub struct Pattern {
     regex: Regex,
     pub(super) hir: Hir,
+    /// The text that the pattern is, if it stands in JSON as it is.
+    pub(super) literal: Option<String>,
 }
 
 impl Pattern {
@@ -71,7 +73,8 @@ impl Pattern {
             // The pattern alone is valid: it ends with a comment, or something like that.
             _ => invalid("it cannot be a part of another pattern".to_owned()),
         })?;
-        Ok(Pattern { regex, hir })
+        let literal = literal(&hir).filter(|_| !syntax.is_word);
+        Ok(Pattern { regex, hir, literal })
     }
 
     /// Whether the pattern matches in a text.
@@ -83,6 +86,14 @@ impl Pattern {
     pub fn find_all(&self, text: &str) -> Vec<Range<usize>> {
         self.regex.find_iter(text).map(|found| found.range()).collect()
     }
+}
+
+/// The text that a pattern is, if no writer of JSON must escape a character of it.
+fn literal(hir: &Hir) -> Option<String> {
+    let HirKind::Literal(literal) = hir.kind() else { return None };
+    let text = std::str::from_utf8(&literal.0).ok()?;
+    let is_as_it_is = |c: char| !c.is_control() && !matches!(c, '"' | '\\');
+    (!text.is_empty() && text.chars().all(is_as_it_is)).then(|| text.to_owned())
 }
 
 /// The reason of an error, which has the pattern and a mark in it.
