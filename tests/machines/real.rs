@@ -6,7 +6,6 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::machines::homes::{of_type, prompts};
-use crate::world::fake::Fake;
 use crate::world::hosts::{Hosts, Machine, NAMES};
 use crate::world::json as records;
 
@@ -65,26 +64,36 @@ fn the_real_codex_carries_out_jobs_over_slurm() {
 /// ssh, workers, Codex's runners and the planner are killed at random; the planner is continued.
 #[test]
 fn kills_of_ssh_worker_and_planner_send_each_prompt_once() {
+    kill_with_seeds(2, Hosts::over_ssh, " MS700");
+}
+
+#[test]
+fn kills_of_ssh_worker_and_planner_send_each_prompt_of_the_real_codex_once() {
+    kill_with_seeds(1, Hosts::real_over_ssh, " SLEEP1");
+}
+
+fn kill_with_seeds<M: Machine>(few: u64, make: fn() -> Option<Hosts<M>>, end: &str) {
     let is_long = std::env::var_os("CODEX_AGENT_TEST_LONG").is_some();
     let (mut kills, mut sent) = (0, 0);
-    for seed in 1..=if is_long { 20 } else { 2 } {
-        let Some(hosts) = Hosts::over_ssh() else { return };
-        let (killed, prompts) = kill_at_random(&hosts, seed);
+    for seed in 1..=if is_long { 20 } else { few } {
+        let Some(hosts) = make() else { return };
+        let (killed, prompts) = kill_at_random(&hosts, seed, end);
         kills += killed;
         sent += prompts;
     }
     println!("{kills} kills, {sent} prompts sent once each");
 }
 
-fn kill_at_random(hosts: &Hosts<Fake>, seed: u64) -> (usize, usize) {
+fn kill_at_random<M: Machine>(hosts: &Hosts<M>, seed: u64, end: &str) -> (usize, usize) {
     let mut random = seed;
     let mut below = |limit: usize| {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (random >> 33) as usize % limit
     };
-    let all = prompts(12, " MS700");
-    let file = hosts.planner.0.write("prompts", all.join("\n"));
-    let mut command = hosts.command(&["codex-agent-run", "--on", "h1:2,h2:2,h3:2", "-"]);
+    let all = prompts(12, end);
+    let file = hosts.planner.world().write("prompts", all.join("\n"));
+    let words = ["codex-agent-run", "--skip-git-repo-check", "--on", "h1:2,h2:2,h3:2", "-"];
+    let mut command = hosts.command(&words);
     command.stdin(std::fs::File::open(file).unwrap());
     let mut planner = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let mut kills = 0;
