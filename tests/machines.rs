@@ -1,5 +1,6 @@
 //! More machines than one, each a host of [`Hosts`].
 
+pub mod files;
 pub mod homes;
 pub mod parallel;
 pub mod real;

@@ -24,7 +24,7 @@
 //! home is walked only if a file is at none of the places to which Codex moves it, at most every other
 //! second. Of up to 600 sessions each is polled at least every 150 ms.
 //!
-//! A file system that does not answer, such as that of a server that is gone, is reported after five seconds, and waited
+//! A file system that does not answer, such as that of a server that is gone, is reported after ten seconds, and waited
 //! for: the files of a home are on one.
 //!
 //! ```
@@ -118,9 +118,7 @@ impl Tools {
     }
 
     fn walk(&mut self) {
-        self.stalls.begin(self.home.path());
-        self.files = Files::walk(self.home.path());
-        self.stalls.end();
+        self.files = self.stalls.during(self.home.path(), || Files::walk(self.home.path()));
     }
 
     /// Whether a process has the session open, as of at most two seconds ago; `None` if unknown.
@@ -143,12 +141,12 @@ impl Watch {
         // Tolerance for a clock that was set back.
         let since = Timestamp(Timestamp::now().0 - 5000);
         let stalls = StallObserver::start();
-        stalls.begin(home.path());
-        let watch = Watch {
+        let files = stalls.during(home.path(), || Files::walk(home.path()));
+        Watch {
             places: WatchedDirectories::new(home.path()),
             tools: Tools {
                 since,
-                files: Files::walk(home.path()),
+                files,
                 home,
                 open: Vec::new(),
                 holders: Holders::default(),
@@ -160,9 +158,7 @@ impl Watch {
             places_of: HashMap::new(),
             walked: None,
             finds_new: false,
-        };
-        watch.tools.stalls.end();
-        watch
+        }
     }
 
     /// Follows further sessions. Nothing is read yet; with [`From::Now`], lines written from now on are emitted.
@@ -177,8 +173,9 @@ impl Watch {
         if !self.sessions.is_empty() {
             self.tools.walk();
         }
+        let Tools { files, stalls, home, .. } = &self.tools;
         for (at, (id, from)) in ids.into_iter().enumerate() {
-            let session = Followed::new(id, self.tools.files.live(id, None), from, at);
+            let session = stalls.during(home.path(), || Followed::new(id, files.live(id, None), from, at));
             self.places_of.insert(id, self.sessions.len());
             self.sessions.push(session);
         }
@@ -261,8 +258,11 @@ impl Watch {
                 self.tools.stalls.begin(path);
             }
             let polled = session.poll(&mut self.tools, now, emit);
-            let is_in_use = session.is_open() && session.is_active();
-            let surplus = is_in_use.then(|| self.tools.keep_open(session.id, now)).flatten();
+            let is_active = session.is_active();
+            if session.is_open() && !is_active {
+                session.close();
+            }
+            let surplus = session.is_open().then(|| self.tools.keep_open(session.id, now)).flatten();
             if let Some(at) = surplus.and_then(|id| self.places_of.get(&id)) {
                 self.sessions[*at].close();
             }

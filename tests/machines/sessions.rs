@@ -166,7 +166,7 @@ fn a_wait_for_a_limit_here_delays_no_session_of_a_host() {
     let homes = Homes::new(&["a"]);
     let here = homes.0.begin("first here");
     let there = format!("a:{}", begin(&homes, "a", "first of a"));
-    homes.0.tool(&["run", "reach the LIMIT4"]).exits(75);
+    homes.0.tool(&["run", "reach the LIMIT12"]).exits(75);
     homes.0.good(&["group", "add", "both", &here, &there]);
     let ran = homes.0.tool(&["group", "run", "both", "--json", "--prompt", "go on", "--on-limit", "wait"]);
     ran.exits(0).reports("waiting: ");
@@ -181,6 +181,33 @@ fn a_wait_for_a_limit_here_delays_no_session_of_a_host() {
     let end = done[0]["at"].as_str().unwrap();
     let waiting = of_type(&events, "run.waiting")[0];
     assert!(end < waiting["until"].as_str().unwrap(), "{}", ran.out);
+}
+
+/// A job of the run itself reaches the limit here, which resets while a host still works.
+#[test]
+fn a_limit_here_that_resets_during_the_run_delays_only_the_jobs_here() {
+    let homes = Homes::new(&["a"]);
+    let job = |id: u32, prompt: &str, host: &str| {
+        format!("{{\"type\":\"job\",\"id\":\"{id}\",\"prompt\":\"{prompt}\"{host}}}\n")
+    };
+    let on = ",\"host\":\"a\"";
+    let jobs = job(1, "reach the LIMIT2", "") + &job(2, "another one", "") + &job(3, "far SLEEP9", on);
+    let mut command = homes.0.started(&["run", "--jobs", "-j", "1", "--json"]);
+    let ran = crate::world::ran::feed(&mut command, &jobs);
+    ran.exits(0).reports("this machine gets no more jobs until ");
+    let events = records(&ran.out);
+    assert_eq!(of_type(&events, "job.completed").len(), 3, "{}", ran.out);
+    let mut sent = homes.0.prompts();
+    sent.sort();
+    assert_eq!(sent, ["another one", "reach the LIMIT2", "reach the LIMIT2"], "{}", ran.out);
+    assert_eq!(homes.prompts("a"), ["far SLEEP9"]);
+    // If all hosts have ended before the limit resets, the jobs of this machine are left.
+    let homes = Homes::new(&["a"]);
+    let jobs = job(1, "reach the LIMIT900", "") + &job(2, "another two", "") + &job(3, "far", on);
+    let mut command = homes.0.started(&["run", "--jobs", "-j", "1", "--json"]);
+    let ran = crate::world::ran::feed(&mut command, &jobs);
+    ran.exits(75).reports("2 jobs left");
+    assert_eq!(homes.prompts("a"), ["far"]);
 }
 
 /// Words that belong to another flag or another tool are answered with what was meant, and a dry run has the hosts.

@@ -109,9 +109,11 @@ pub(super) fn no_session_error(index: &mut Index, text: &str) -> Result<Error> {
     Ok(error.hint("sessions with these words:").hint(describe_answers(&found, &filter, SIMILAR)))
 }
 
-/// An error with the flag for `HOST:REF`, if the text may be one of a host that no table describes.
+/// An error with the flag for `HOST:REF`, if the text may be one of a host that no table describes, and no text with a
+/// colon in it.
 pub(super) fn with_host_hint(error: Error, text: &str) -> Error {
-    match text.split_once(':') {
+    let is_word = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c == '/');
+    match text.split_once(':').filter(|(_, rest)| is_word(rest)) {
         Some((host, _))
             if name_problem(host).is_none() && !is_hex_word(host) && Id::parse(host).is_none() =>
         {

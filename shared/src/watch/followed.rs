@@ -341,6 +341,7 @@ impl Followed {
         loop {
             let Some(reader) = &mut self.reader else { return Ok(()) };
             let Some(record) = reader.next_record()? else { break };
+            tools.stalls.progress();
             let (status, is_past) = (reader.status(), reader.is_past());
             self.is_dead = false;
             if self.is_wanted(&record, tools.since) {

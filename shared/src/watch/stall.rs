@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::error::{status, warn};
 
 /// The time after which a call counts as one without an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The interval between looks at the current call.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -55,6 +55,13 @@ impl StallObserver {
         }
     }
 
+    /// Notes that a call has returned, and that others follow.
+    pub(super) fn progress(&self) {
+        if let Some(call) = &mut *lock(&self.current) {
+            call.since = Instant::now();
+        }
+    }
+
     /// Does something else in the middle of the calls, such as writing, which a reader may delay.
     pub(super) fn pause<T>(&self, work: impl FnOnce() -> T) -> T {
         let path = lock(&self.current).as_ref().map(|call| call.path.clone());
@@ -65,22 +72,37 @@ impl StallObserver {
         }
         done
     }
+
+    /// Calls the file system of another path in the middle of the calls.
+    pub(super) fn during<T>(&self, path: &Path, work: impl FnOnce() -> T) -> T {
+        self.pause(|| {
+            self.begin(path);
+            let done = work();
+            self.end();
+            done
+        })
+    }
 }
 
 fn observe(current: &Weak<Current>) {
     loop {
         std::thread::sleep(INTERVAL);
         let Some(current) = current.upgrade() else { return };
-        if let Some(call) = &mut *lock(&current)
-            && !call.is_reported
-            && call.since.elapsed() >= PATIENCE
-        {
-            call.is_reported = true;
+        // The reader of standard error may wait, and the calls do not wait for it.
+        if let Some(path) = report(&current) {
             let seconds = PATIENCE.as_secs();
             warn(format_args!(
                 "no answer of the file system for {seconds} seconds, waiting: '{}'",
-                call.path.display()
+                path.display()
             ));
         }
     }
+}
+
+/// The path of a call without an answer, once.
+fn report(current: &Current) -> Option<PathBuf> {
+    let mut current = lock(current);
+    let call = current.as_mut().filter(|call| !call.is_reported && call.since.elapsed() >= PATIENCE)?;
+    call.is_reported = true;
+    Some(call.path.clone())
 }

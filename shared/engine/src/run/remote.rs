@@ -7,10 +7,11 @@
 mod events;
 mod pack;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::disk::progress::{Binding, NextStart, State};
+use crate::disk::progress::{Binding, JobState, NextStart, State};
 use crate::process::spawn;
 use crate::record::event::RunEvent;
 use crate::record::failure::{Class, Failure};
@@ -20,7 +21,7 @@ use crate::record::worker::{JobStop, WorkerHello};
 use crate::run::engine::Engine;
 use crate::run::failed::Failed;
 use crate::run::feed::Offer;
-use crate::run::hosts::{BoundJob, Closed, Link, News, Phase};
+use crate::run::hosts::{BoundJob, Closed, HostState, Link, News, Phase};
 use crate::run::remote::pack::{check_length, pack_files};
 use codex_agent_shared::error::Result;
 use codex_agent_shared::host::{Host, Unanswered};
@@ -34,17 +35,25 @@ impl Engine<'_> {
         is_open && self.running.len() < self.settings.max_concurrent
     }
 
-    /// Starts no more jobs of this machine, until this time or in this run. Jobs of hosts are started, if there are any.
-    pub(super) fn close_here(&mut self, class: Class, until: Option<Timestamp>) {
+    /// Starts no more jobs of this machine, until this time or in this run. Returns whether the run goes on: if there are
+    /// hosts, which have jobs of their own.
+    pub(super) fn close_here(&mut self, class: Class, until: Option<Timestamp>) -> bool {
         if self.hosts.all.is_empty() || self.hosts.take_unassigned() {
             (self.stop.why, self.stop.until) = (Some(class.word()), until);
-            return;
+            return false;
         }
-        let closed = Closed { class, until: until.filter(|_| class == Class::UsageLimit) };
-        if self.hosts.here.is_none() {
-            self.listener.warn(&format!("this machine gets no more jobs{closed}"));
+        let now = Timestamp::now();
+        let new = Closed { class, until: until.filter(|until| class == Class::UsageLimit && *until > now) };
+        match &mut self.hosts.here {
+            None => {
+                self.listener.warn(&format!("this machine gets no more jobs{new}"));
+                self.hosts.here = Some(new);
+            }
+            // The longer one counts.
+            Some(old) if old.until.is_some() && (new.until.is_none() || new.until > old.until) => *old = new,
+            Some(_) => {}
         }
-        self.hosts.here = Some(closed);
+        true
     }
 
     /// Whether one more job may be started, here or on a host.
@@ -378,13 +387,20 @@ impl Engine<'_> {
         if is_served || (has_more && is_any) {
             return;
         }
-        let of_hosts = || self.hosts.all.iter().filter_map(|host| host.closed.as_ref());
-        let closed = || of_hosts().chain(&self.hosts.here);
+        // Only what the jobs that are left need is the reason.
+        let left = || self.tasks.all.iter().filter(|task| is_pending(task.state));
+        let needs_any = self.hosts.take_unassigned() || has_more;
+        let named: HashSet<&str> = left().filter_map(JobState::host).collect();
+        let needed = || {
+            let is_named = |host: &&HostState| needs_any || named.contains(host.host.name.as_str());
+            self.hosts.all.iter().filter(is_named)
+        };
+        let here = self.hosts.here.iter().filter(|_| left().any(|task| task.host().is_none()));
+        let closed = || needed().filter_map(|host| host.closed.as_ref()).chain(here.clone());
         let limited = closed().filter(|closed| closed.class == Class::UsageLimit);
         let until = limited.clone().filter_map(|closed| closed.until).min();
         let class = limited.chain(closed()).next().map_or(Class::Host, |closed| closed.class);
-        let is_down =
-            self.hosts.all.iter().any(|host| matches!(host.phase, Phase::Down(_)) && host.slots > 0);
+        let is_down = needed().any(|host| matches!(host.phase, Phase::Down(_)) && host.slots > 0);
         let is_limit = class == Class::UsageLimit;
         let class = if is_down && !is_limit { Class::Host } else { class };
         (self.stop.why, self.stop.until) = (Some(class.word()), until.filter(|_| is_limit));

@@ -67,7 +67,12 @@ impl Engine<'_> {
                     Some(host) => self.claim_and_send(*offer, host)?,
                     None => self.claim_and_start(*offer)?,
                 },
-                NextJob::Later(then) => return Ok(Some(then)),
+                // The end of a job of a host is an event.
+                NextJob::Later(then) => {
+                    return Ok(Some(
+                        blocked.map_or(then, |until| then.max(now + BLOCKED_CHECK).min(until.max(now))),
+                    ));
+                }
                 NextJob::Stop(why) => self.stop.why = Some(why.to_owned()),
                 NextJob::Done => {
                     self.drained = true;

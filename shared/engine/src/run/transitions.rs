@@ -232,11 +232,12 @@ impl Engine<'_> {
         }
         // Jobs that were started at the same time count too.
         self.stop.is_broken = true;
-        if self.stop.why.is_none() {
-            self.close_here(class, None);
-        }
+        let goes_on = self.stop.why.is_none() && self.close_here(class, None);
         for (at, failed) in std::mem::take(&mut self.stop.early_crashes) {
-            self.record_failure(at, Failed { again: true, ..failed })?;
+            match goes_on {
+                true => self.retry(at, failed, Duration::ZERO)?,
+                false => self.record_failure(at, Failed { again: true, ..failed })?,
+            }
         }
         Ok(())
     }
@@ -274,7 +275,11 @@ impl Engine<'_> {
     pub(super) fn fail(&mut self, at: usize, failed: Failed) -> Result<()> {
         let Failure { class, until, .. } = failed.failure;
         if class.row().stops_run && self.stop.why.is_none() && !self.feed.is_of_worker() {
-            self.close_here(class, until);
+            let goes_on = self.close_here(class, until);
+            if goes_on && failed.again {
+                // It is done if this machine is opened again in this run, and otherwise left.
+                return self.retry(at, failed, Duration::ZERO);
+            }
         }
         self.record_failed_job(at, failed)
     }
