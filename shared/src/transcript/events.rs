@@ -57,7 +57,9 @@ impl Machine {
     fn is_needless(&mut self, line: &[u8]) -> bool {
         match Head::of(line) {
             Head::OfNoItem => true,
+            Head::OfNoMessage => self.counts_messages(),
             Head::Output(call) => !self.needs_output(call),
+            Head::Command(_) if self.counts_messages() => true,
             // The call keeps its place and its numbers.
             Head::Command(call) if self.wants.messages_alone && !self.is_in_review() => {
                 let call = std::str::from_utf8(call).unwrap_or_default();
@@ -71,6 +73,11 @@ impl Machine {
             Head::Command(_) => false,
             Head::Other => false,
         }
+    }
+
+    /// Whether messages are counted, so that the places and the numbers of other items are of no use.
+    fn counts_messages(&self) -> bool {
+        self.wants.is_count && self.wants.messages_alone && !self.is_in_review()
     }
 
     fn read(&mut self, line: &Line<'_>) {

@@ -14,6 +14,8 @@ pub(super) const HEAD: usize = 512;
 pub(super) enum Head<'l> {
     /// A line that no item comes from: a count of tokens, reasoning without a summary, text for the model alone.
     OfNoItem,
+    /// A call, or reasoning, of the model: neither a message nor a part of one.
+    OfNoMessage,
     /// The output of a call with this id, which has no escapes.
     Output(&'l [u8]),
     /// The end of the command with this id, which has no escapes.
@@ -55,7 +57,8 @@ impl Head<'_> {
                     None => rest,
                 };
                 match kind {
-                    b"reasoning" => rest.starts_with(b",\"summary\":[],"),
+                    b"reasoning" if rest.starts_with(b",\"summary\":[],") => true,
+                    b"reasoning" | b"function_call" | b"custom_tool_call" => return Some(Head::OfNoMessage),
                     b"message" => rest.starts_with(b",\"role\":\"developer\","),
                     _ => false,
                 }
@@ -101,6 +104,12 @@ mod tests {
         }
         let output = line("response_item", r#""type":"custom_tool_call_output","call_id":"c1","output":"y""#);
         assert_eq!(Head::of(output.as_bytes()), Head::Output(b"c1"));
+        for payload in [
+            r#""type":"reasoning","summary":[{"type":"summary_text"}]"#,
+            r#""type":"function_call","id":"x","name":"shell","arguments":"{}","call_id":"c""#,
+        ] {
+            assert_eq!(Head::of(line("response_item", payload).as_bytes()), Head::OfNoMessage, "{payload}");
+        }
         let item = |kind: &str| {
             format!(r#""type":"item_completed","turn_id":"t","item":{{"type":"{kind}","id":"c2","x":1}}"#)
         };
@@ -110,7 +119,6 @@ mod tests {
         for (kind, payload) in [
             ("event_msg", r#""type":"task_started""#),
             ("event_msg", r#""info":null,"type":"token_count""#),
-            ("response_item", r#""type":"reasoning","summary":[{"type":"summary_text"}]"#),
             ("response_item", r#""type":"message","role":"user","content":[]"#),
             ("response_item", r#""type":"function_call_output","call_id":"c\"","output":"y""#),
             ("response_item", r#""type":"function_call_output","output":"y","call_id":"c""#),
