@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::machines::homes::{of_type, prompts};
+use crate::world::fake::wait_until;
 use crate::world::hosts::{Hosts, Machine, NAMES};
 use crate::world::json as records;
 
@@ -96,6 +97,8 @@ fn kill_at_random<M: Machine>(hosts: &Hosts<M>, seed: u64, end: &str) -> (usize,
     let mut command = hosts.command(&words);
     command.stdin(std::fs::File::open(file).unwrap());
     let mut planner = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // A run that is killed before it has begun is none, and nothing continues it.
+    wait_until(|| !hosts.run(&["codex-agent-run", "list", "--json"]).out.is_empty());
     let mut kills = 0;
     for _ in 0..10 {
         std::thread::sleep(Duration::from_millis(100 + below(500) as u64));
