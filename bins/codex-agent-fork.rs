@@ -183,7 +183,10 @@ fn run(mut args: Args) -> Result<Exit> {
     let mut index = args.common.index()?;
     let (parents, cut) = match &args.own.at {
         Some(at) => {
-            let address = Address::parse(at).filter(|address| address.item.is_none());
+            let address = Address::parse(at);
+            if address.as_ref().is_some_and(|address| address.item.is_some_and(|item| item > 1)) {
+                status("a fork begins with whole turns: without the turn of this item");
+            }
             let (session, turn) = address
                 .map(|address| (address.session, address.turn))
                 .or_else(|| at.split_once(':'))

@@ -1,6 +1,6 @@
 //! codex-agent-stats: count the tokens and turns of Codex sessions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::codex::rollout;
 use codex_agent_shared::error::{Error, Exit, Result, note, reason, warn};
 use codex_agent_shared::group::Groups;
-use codex_agent_shared::query::{Archived, Query};
+use codex_agent_shared::query::{Archived, Filter, Query};
 use codex_agent_shared::record::{Field, Id, Session};
 use codex_agent_shared::reference;
 use codex_agent_shared::text::counted;
@@ -176,9 +176,32 @@ fn find_sessions(args: &Args, index: &mut Index) -> Result<Vec<Session<'static>>
         sessions.push(reference::resolve(index, text)?);
         Ok(())
     })?;
-    let mut seen = std::collections::HashSet::new();
+    if args.own.tree {
+        add_subagents(index, &mut sessions)?;
+    }
+    let mut seen = HashSet::new();
     sessions.retain(|session| seen.insert(session.id));
     Ok(sessions)
+}
+
+/// Adds the subagents and reviewers of sessions, and those of these.
+fn add_subagents(index: &mut Index, sessions: &mut Vec<Session<'static>>) -> Result<()> {
+    let filter = Filter { subagents: true, archived: Archived::With, ..Filter::default() };
+    let fields = vec![Field::Id, Field::Cwd, Field::RolloutPath, Field::Parent];
+    let mut children: HashMap<Id, Vec<Session<'static>>> = HashMap::new();
+    index.list(&Query { filter, fields, ..Query::default() }, &mut |session| {
+        if let Some(parent) = parent_of(session) {
+            children.entry(parent).or_default().push(session.clone().into_owned());
+        }
+        Ok(())
+    })?;
+    let mut at = 0;
+    while at < sessions.len() {
+        let of_it = sessions[at].id.and_then(|id| children.remove(&id));
+        sessions.extend(of_it.into_iter().flatten());
+        at += 1;
+    }
+    Ok(())
 }
 
 /// The values of sessions for the sums.

@@ -177,7 +177,7 @@ impl Overview {
                 cut: Cut::Back,
                 state: ("seen".to_owned(), Look::Dim),
                 jobs: used.map(|text| text.trim().to_owned()).collect::<Vec<_>>().join(", "),
-                details: format!("{} ago", newest.age(now)),
+                details: newest.ago(now),
             });
         }
     }

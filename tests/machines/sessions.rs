@@ -243,3 +243,29 @@ fn slips_about_hosts_are_answered() {
     homes.0.feed(&["run", "--jobs", "--on", "b"], &planned).exits(0);
     assert_eq!(homes.prompts("b"), ["planned"]);
 }
+
+/// A session stays on its host, whichever hosts a continued run has, and a host that is gone ends its jobs.
+#[test]
+fn a_session_of_a_host_that_was_down_waits_for_it_or_is_given_up() {
+    let homes = Homes::new(&["a", "b"]);
+    let (one, two) = (begin(&homes, "a", "first of a"), begin(&homes, "b", "first of b"));
+    homes.0.good(&["group", "add", "both", &format!("a:{one}"), &format!("b:{two}")]);
+    let path = "home/.config/codex-agent/config.toml";
+    let config = std::fs::read_to_string(homes.0.0.path(path)).unwrap();
+    let down = config.replacen("\"env\", ", "\"false\", ", 1);
+    let ran = homes.0.tool(&["ls", "--group", "both"]);
+    ran.exits(0).reports("without 2 sessions of hosts");
+    for is_gone in [false, true] {
+        homes.0.0.write(path, &down);
+        homes.0.tool(&["group", "run", "both", "--prompt", "go on"]).exits(75).reports("1 job left");
+        homes.0.tool(&["run", "continue", "--on", "b", "--yes"]).exits(75).reports("host 'a'");
+        if is_gone {
+            homes.0.tool(&["run", "continue", "--give-up", "a", "--yes"]).exits(1).reports("1 job failed");
+            homes.0.tool(&["run", "continue", "--yes"]).reports("there is no unfinished run");
+        } else {
+            homes.0.0.write(path, &config);
+            homes.0.tool(&["run", "continue", "--yes"]).exits(0);
+        }
+    }
+    assert_eq!((homes.prompts("a").len(), homes.prompts("b").len()), (2, 3));
+}

@@ -87,7 +87,16 @@ impl Selection {
             let groups = Groups::read()?;
             let mut ids = Vec::new();
             for name in &self.groups {
-                ids.extend(groups.find(name)?.sessions());
+                let group = groups.find(name)?;
+                ids.extend(group.sessions());
+                // Their hosts are not asked, and this must not look as if the group had no sessions.
+                if !group.host_sessions.is_empty() {
+                    let count = counted(group.host_sessions.len(), "session");
+                    status(format_args!(
+                        "without {count} of hosts; 'codex-agent group show {}' lists all sessions of the group",
+                        quoted(name)
+                    ));
+                }
             }
             ids.sort();
             ids.dedup();

@@ -8,10 +8,11 @@ use crate::commands::expiry::read_queues;
 use crate::commands::flags::Jobs;
 use crate::commands::on_end;
 use crate::commands::retry::retried_jobs;
+use crate::commands::run_jobs::add_hosts;
 use crate::commands::run_queue;
 pub use crate::commands::run_record::{LimitRecord, RunRecord, describe_run, run_state, state_word};
 use crate::disk::journal::{Journal, PATIENCE};
-use crate::disk::progress::{RunProgress, State, WORKER};
+use crate::disk::progress::{JobState, RunProgress, State, WORKER};
 use crate::disk::run_dir::RunDir;
 use crate::liveness;
 use crate::record::event::RunEvent;
@@ -117,7 +118,12 @@ pub fn continue_run(dir: &RunDir, common: &CommonOptions, jobs: &Jobs) -> Result
     if !tasks.is_open() && requeued == 0 {
         return Ok(report_no_work(dir, &tasks, interrupted));
     }
-    let settings = jobs.settings_after(common, &tasks)?;
+    let mut settings = jobs.settings_after(common, &tasks)?;
+    // A session stays on its host, whichever hosts do the other jobs.
+    let is_left = |task: &&JobState| matches!(task.state, State::Pending | State::Failed { again: true, .. });
+    let needed = tasks.all.iter().filter(is_left).filter_map(JobState::host);
+    let needed = needed.filter(|name| !jobs.given_up.iter().any(|gone| gone == name));
+    add_hosts(&mut settings.hosts, needed, true, jobs)?;
     let known: BTreeSet<&str> = tasks
         .all
         .iter()

@@ -80,7 +80,7 @@ pub fn run_jobs_after<G>(
 
 /// Adds the hosts that the jobs name. A record may name only a host that the user has named; a group has those of its
 /// members.
-fn add_hosts<'n>(
+pub(super) fn add_hosts<'n>(
     hosts: &mut HostSettings,
     names: impl Iterator<Item = &'n str>,
     is_trusted: bool,

@@ -264,8 +264,15 @@ impl<'e> Engine<'e> {
             self.unclaim(at, "the runner ended before the job was started")?;
         }
         for at in jobs {
-            if self.tasks.all[at].state == State::Pending {
-                self.give_back(at, Duration::ZERO);
+            if self.tasks.all[at].state != State::Pending {
+                continue;
+            }
+            match self.is_given_up(at) {
+                true => {
+                    let message = "the host of the session was given up, and nothing was sent";
+                    self.fail(at, Failed::without_exit(Failure::new(Class::Host, message)))?;
+                }
+                false => self.give_back(at, Duration::ZERO),
             }
         }
         self.give_up_hosts();

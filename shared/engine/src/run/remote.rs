@@ -193,6 +193,12 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// Whether a job can be done on no other host than one that the user has given up.
+    pub(super) fn is_given_up(&self, at: usize) -> bool {
+        let host = self.tasks.all[at].host();
+        host.is_some_and(|host| self.settings.hosts.given_up.iter().any(|gone| gone == host))
+    }
+
     /// Removes the hosts that the user has given up.
     pub(super) fn give_up_hosts(&mut self) {
         let given_up = &self.settings.hosts.given_up;

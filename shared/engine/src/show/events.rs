@@ -206,6 +206,7 @@ impl Show {
         let session = of.and_then(|of| of.session).map(|id| id.short()).unwrap_or_default();
         let label = of.and_then(|of| self.label_of(&event.run, of)).unwrap_or_default();
         let label = match of.and_then(|of| of.host.as_deref()) {
+            Some(host) if label.is_empty() => host.to_owned(),
             Some(host) => format!("{host}: {label}"),
             None => label.to_owned(),
         };

@@ -13,7 +13,7 @@ use crate::ndjson::Output;
 use crate::output::{Sessions, Shape};
 use crate::query::Sort;
 use crate::record::{Field, RawRecord, Session};
-use crate::terminal::{columns, is_terminal, page};
+use crate::terminal::{Color, columns, is_terminal, page};
 use crate::text::{harmless, harmless_json, harmless_with_colors};
 
 /// The time for which a host that lists sessions may be silent. Its listing is one block.
@@ -224,7 +224,8 @@ impl Remote<'_> {
         let is_row = !common.json && !shows_table && common.template.is_none() && common.fields.is_none();
         // The host does not know this terminal.
         let color = if self.common.color.is_on() { "--color=always" } else { "--color=never" };
-        let more = if shows_table { vec![color.to_owned()] } else { Vec::new() };
+        let is_colored = shows_table || common.color == Color::Always;
+        let more = if is_colored { vec![color.to_owned()] } else { Vec::new() };
         let asks = self.asks(&["color", "no-pager"], &more, shows_table.then(columns))?;
         if is_terminal() && !common.no_pager {
             page();
