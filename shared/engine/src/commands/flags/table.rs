@@ -263,7 +263,8 @@ pub fn give_up<O: 'static>() -> Flag<O> {
     let flag = Flag::<O>::parsed("give-up", Takes::Text("HOST"), help, name, |args| &mut args.jobs.given_up);
     flag.suggests(suggestions::hosts).more(
         "For a host that is gone for good. The jobs may have been carried out there, so they are not begun again; \
-         'codex-agent run retry --interrupted' does that. May be given more than once.",
+         'codex-agent run retry --interrupted' does that. Jobs for sessions of HOST that were not sent fail. May be given \
+         more than once.",
     )
 }
 
