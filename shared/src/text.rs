@@ -224,11 +224,15 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let mut near: Vec<(usize, &str)> = known
         .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(typed, name), name))
-        .filter(|(distance, name)| {
+        .filter_map(|name| {
             // A word without a common letter is another word, not a typing error.
-            let most = (1 + typed.len().min(name.len()) / 4).min(name.chars().count().saturating_sub(1));
-            *distance <= most || (typed.len() > 1 && name.starts_with(typed))
+            let length = name.chars().count();
+            let most = (1 + typed.len().min(name.len()) / 4).min(length.saturating_sub(1));
+            if is_longer(typed, length + most) {
+                return None;
+            }
+            let distance = strsim::damerau_levenshtein(typed, name);
+            (distance <= most || (typed.len() > 1 && name.starts_with(typed))).then_some((distance, name))
         })
         .collect();
     near.sort();
@@ -239,7 +243,14 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Vec
 /// Whether a typed word differs from a known one by one typing error: a missing, additional, wrong or moved letter.
 #[doc(hidden)]
 pub fn is_typo(typed: &str, known: &str) -> bool {
-    known.len() > 2 && strsim::damerau_levenshtein(typed, known) == 1
+    let is_near = known.len() > 2 && !is_longer(typed, known.chars().count() + 1);
+    is_near && strsim::damerau_levenshtein(typed, known) == 1
+}
+
+/// Whether a text has more characters than this. The time of a distance grows with the lengths of both words, and a word
+/// may be a prompt.
+fn is_longer(text: &str, length: usize) -> bool {
+    text.chars().nth(length).is_some()
 }
 
 /// A number and its noun, which has a regular plural.
