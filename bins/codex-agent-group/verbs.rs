@@ -335,6 +335,7 @@ pub(super) fn add(args: Args) -> Result<Exit> {
         match id {
             Some(id) if index.ids()?.binary_search(&id).is_ok() => Ok(id.to_string()),
             Some(id) => Err(Error::not_found(format!("Codex has no session '{id}'"))
+                .hint("HOST:ID is a session of a host")
                 .hint("--unchecked adds ids of sessions of another machine")),
             None if is_record => Err(Error::new(format!("invalid id '{text}' in a session record"))),
             None => resolve(index, text),

@@ -90,7 +90,7 @@ fn tool() -> Tool {
             "    codex-agent stats --on 'last week'",
             "Without REF, all sessions that the filters select are counted, with archived ones and subagents. --since, --until and --on choose answers by their time, and not sessions. With '-', sessions are read from standard input: session records, JSON strings, or lines up to their first TAB.",
             "A turn without an answer, such as one that was interrupted at once, has no tokens; if the tokens of a turn are unknown, a '+' marks the sum as a lower bound. The tokens of the input include those that were cached, and the tokens of the output include those of the reasoning. Turns that Codex imported from another program, such as Claude Code, are not counted: that program spent their tokens, and the rollout does not have them. The turns that follow them in Codex are counted.",
-            "In a pipe each row has the values of --by and these columns, separated by TABs: numbers of sessions and turns, duration in milliseconds, tokens of the input, cached ones, of the output, of the reasoning, and the number of turns whose tokens are unknown.",
+            "In a pipe each row has the values of --by, with --host after the host, and these columns, separated by TABs: numbers of sessions and turns, duration in milliseconds, tokens of the input, cached ones, of the output, of the reasoning, and the number of turns whose tokens are unknown.",
         ])
         .command(
             Command::new(run)

@@ -216,7 +216,8 @@ pub fn host<O: 'static, J: 'static>() -> Flag<Args<O, J>> {
          hosts of config.toml, and '.' for this machine. The tool of the same name runs on the host, with the sessions \
          of the host; codex-agent must be installed there. If a host cannot be reached, or does not answer for 3 \
          seconds, the tool prints one warning, and exits with status 2. Records have the field host, and tables the \
-         column HOST. In lines of a pipe, ids and addresses begin with the host, as in HOST:ID; tools with this option \
+         column HOST. In lines of a pipe, ids and addresses begin with the host, as in HOST:ID, and other lines have the host in a first \
+         column; with --fields and --format it is the field host. Tools with this option \
          accept HOST:ID as a reference. Directories are replaced as [host.NAME.paths] in config.toml says.",
     )
 }

@@ -225,15 +225,24 @@ impl Jobs {
         job
     }
 
-    /// Reports the hosts of a dry run.
-    pub fn report_hosts(&self) -> Result<()> {
+    /// Reports the hosts of a dry run. The prompts of a queue are sent in order.
+    pub fn report_hosts(&self, is_in_order: bool) -> Result<()> {
         let Some(list) = &self.on else { return Ok(()) };
         let host = |(host, slots)| {
             let HostSlots { host, slots } = self.slots_of(host, slots)?;
-            Ok(format!("'{}' ({slots} at a time)", host.name))
+            Ok(match is_in_order {
+                true => format!("'{}'", host.name),
+                false => format!("'{}' ({slots} at a time)", host.name),
+            })
         };
         let hosts: Vec<String> = list.hosts()?.into_iter().map(host).collect::<Result<_>>()?;
-        status(format_args!("each job would go to the first host with a free slot: {}", hosts.join(", ")));
+        match &hosts[..] {
+            [only] => status(format_args!("the jobs would go to host {only}")),
+            _ => status(format_args!(
+                "each job would go to the first host with a free slot: {}",
+                hosts.join(", ")
+            )),
+        }
         Ok(())
     }
 

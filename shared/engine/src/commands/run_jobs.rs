@@ -51,7 +51,7 @@ pub fn run_jobs_after<G>(
             output.record(&plan.name(job)?)
         })?;
         output.flush()?;
-        jobs.report_hosts()?;
+        jobs.report_hosts(false)?;
         planned.report_shared(common, jobs.max_concurrent()?);
         return Ok(Exit::Done);
     }

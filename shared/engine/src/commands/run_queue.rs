@@ -259,7 +259,7 @@ fn dry_run(find: &dyn Fn(&Queues) -> Result<usize>, home: Option<String>, jobs: 
         output.record(&jobs.place(queue.job(at, &base, queue.session).validate()?))?;
     }
     output.flush()?;
-    jobs.report_hosts()?;
+    jobs.report_hosts(true)?;
     Ok(Exit::Done)
 }
 

@@ -30,6 +30,10 @@ pub struct Planned {
     sandboxes: BTreeSet<String>,
     /// The hosts that carry out the jobs.
     hosts: BTreeSet<String>,
+    /// Whether some of the jobs are carried out here.
+    has_own: bool,
+    /// Whether hosts carry out the jobs that name none.
+    takes_own: bool,
 }
 
 /// Whether a job may change files in its directory.
@@ -50,6 +54,7 @@ impl Planned {
     pub fn add(&mut self, job: &Job) {
         self.count += 1;
         self.hosts.extend(job.host.clone());
+        self.has_own |= job.host.is_none();
         self.kinds.insert(match job.kind() {
             Kind::New => "new",
             Kind::Resume | Kind::Fork => "sent",
@@ -91,6 +96,7 @@ impl Planned {
     /// Adds the hosts of the run.
     pub fn add_hosts(&mut self, hosts: &HostSettings) {
         if hosts.take_unassigned {
+            self.takes_own = true;
             self.hosts.extend(hosts.all.iter().map(|slots| slots.host.name.clone()));
         }
     }
@@ -102,6 +108,8 @@ impl Planned {
 
     fn describe_hosts(&self) -> String {
         let names: Vec<&str> = self.hosts.iter().map(String::as_str).collect();
+        let is_mixed = self.has_own && !self.takes_own && !names.is_empty();
+        let names = names.into_iter().chain(is_mixed.then_some("this machine")).collect::<Vec<_>>();
         match &names[..] {
             [] => String::new(),
             [first, .., last] if names.len() > 4 => {
