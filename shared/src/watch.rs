@@ -101,7 +101,7 @@ struct Tools {
     /// The files of the home when they were last walked, for the files that a session continues.
     files: Files,
     /// The sessions whose files are open, the least recently active first.
-    open: Vec<(Id, Instant)>,
+    open: Vec<Id>,
     holders: Holders,
     held_at: Option<Instant>,
     /// The number of warnings.
@@ -111,10 +111,15 @@ struct Tools {
 
 impl Tools {
     /// Marks the file of a session as open. Returns the session whose file must be closed for it.
-    fn keep_open(&mut self, id: Id, now: Instant) -> Option<Id> {
-        self.open.retain(|(open, _)| *open != id);
-        self.open.push((id, now));
-        (self.open.len() > OPEN).then(|| self.open.remove(0).0)
+    fn keep_open(&mut self, id: Id) -> Option<Id> {
+        self.forget_open(id);
+        self.open.push(id);
+        (self.open.len() > OPEN).then(|| self.open.remove(0))
+    }
+
+    /// Notes that the file of a session is closed.
+    fn forget_open(&mut self, id: Id) {
+        self.open.retain(|open| *open != id);
     }
 
     fn walk(&mut self) {
@@ -247,7 +252,6 @@ impl Watch {
         if self.places.is_due(now) {
             self.tools.stalls.begin(self.tools.home.path());
             self.scan_directories(now);
-            self.close_resting(now);
         }
         for at in 0..self.sessions.len() {
             let session = &mut self.sessions[at];
@@ -258,11 +262,15 @@ impl Watch {
                 self.tools.stalls.begin(path);
             }
             let polled = session.poll(&mut self.tools, now, emit);
-            let is_active = session.is_active();
-            if session.is_open() && !is_active {
-                session.close();
-            }
-            let surplus = session.is_open().then(|| self.tools.keep_open(session.id, now)).flatten();
+            let surplus = match session.is_open() {
+                true if session.is_active() => self.tools.keep_open(session.id),
+                true => {
+                    session.close();
+                    self.tools.forget_open(session.id);
+                    None
+                }
+                false => None,
+            };
             if let Some(at) = surplus.and_then(|id| self.places_of.get(&id)) {
                 self.sessions[*at].close();
             }
@@ -279,16 +287,6 @@ impl Watch {
             self.find_gone(&is_gone, emit)?;
         }
         Ok(())
-    }
-
-    fn close_resting(&mut self, now: Instant) {
-        let is_resting = |(_, used): &(Id, Instant)| now.duration_since(*used) >= RESTING;
-        let resting: Vec<Id> =
-            self.tools.open.iter().filter(|open| is_resting(open)).map(|(id, _)| *id).collect();
-        for at in resting.iter().filter_map(|id| self.places_of.get(id)) {
-            self.sessions[*at].close();
-        }
-        self.tools.open.retain(|open| !is_resting(open));
     }
 
     /// Find new files: of sessions that had none, and further files of reverted ones.
@@ -320,7 +318,7 @@ impl Watch {
         }
         self.sessions.retain(|session| session.gone.is_none() || !is_gone(session));
         self.places_of = self.sessions.iter().enumerate().map(|(at, session)| (session.id, at)).collect();
-        self.tools.open.retain(|(id, _)| !deleted.contains(id));
+        self.tools.open.retain(|id| !deleted.contains(id));
         for session in deleted {
             let what = SessionEventKind::Deleted;
             emit(&Record::Event(SessionEvent { session, at: Some(Timestamp::now()), what }))?;
