@@ -120,8 +120,7 @@ pub fn continue_run(dir: &RunDir, common: &CommonOptions, jobs: &Jobs) -> Result
     }
     let mut settings = jobs.settings_after(common, &tasks)?;
     // A session stays on its host, whichever hosts do the other jobs.
-    let is_left = |task: &&JobState| matches!(task.state, State::Pending | State::Failed { again: true, .. });
-    let needed = tasks.all.iter().filter(is_left).filter_map(JobState::host);
+    let needed = tasks.all.iter().filter(|task| task.state.is_left()).filter_map(JobState::host);
     let needed = needed.filter(|name| !jobs.given_up.iter().any(|gone| gone == name));
     add_hosts(&mut settings.hosts, needed, true, jobs)?;
     let known: BTreeSet<&str> = tasks

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::disk::progress::{RunProgress, State};
+use crate::disk::progress::RunProgress;
 use crate::disk::run_dir::RunDir;
 use crate::queue::Queues;
 use codex_agent_shared::error::{Result, warn_once};
@@ -37,8 +37,8 @@ pub fn find_pending_work() -> Result<HashMap<Id, PendingWork>> {
         }
         let mut counts: HashMap<Id, usize> = HashMap::new();
         for job in &tasks.all {
-            if let (State::Pending | State::Failed { again: true, .. }, Some(id)) =
-                (job.state, job.session_needed())
+            if job.state.is_left()
+                && let Some(id) = job.session_needed()
             {
                 *counts.entry(id).or_default() += 1;
             }

@@ -118,9 +118,7 @@ fn refuse_unfinished(kind: &str, name: &str, targets: &[Target], base: &Job) -> 
         if tasks.kind != kind || !tasks.is_unfinished(&dir) {
             continue;
         }
-        let is_left = |task: &&JobState| {
-            matches!(task.state, State::Pending | State::Running | State::Failed { again: true, .. })
-        };
+        let is_left = |task: &&JobState| task.state.is_left() || task.state == State::Running;
         let mut left = tasks.all.iter().filter(is_left);
         let concerns = |task: &JobState| {
             task.session_needed().is_some_and(|session| sessions.contains(&(session, task.host())))

@@ -534,7 +534,7 @@ impl<'e> Engine<'e> {
     pub(super) fn skip_unsent(&mut self, why: &str) -> Result<()> {
         for at in 0..self.tasks.all.len() {
             let JobState { state, next, .. } = &self.tasks.all[at];
-            if matches!(state, State::Pending | State::Failed { again: true, .. }) {
+            if state.is_left() {
                 // The prompt was sent, and no other run can send "Continue." to this session.
                 if matches!(next, NextStart::Continue(_)) {
                     let message = "the job was interrupted, and the run was not continued";

@@ -375,8 +375,8 @@ impl Engine<'_> {
         let waits = self.settings.on_limit == OnLimit::Wait;
         let serves = |at: usize| self.hosts.may_serve(at, waits);
         let is_any = (0..self.hosts.all.len()).any(serves);
-        let is_pending = |state: State| matches!(state, State::Pending | State::Failed { again: true, .. });
-        let mut pending = self.tasks.all.iter().filter(|task| is_pending(task.state)).peekable();
+        let left = || self.tasks.all.iter().filter(|task| task.state.is_left());
+        let mut pending = left().peekable();
         let has_more = self.counts().pending > self.tasks.counts.pending;
         if pending.peek().is_none() && !has_more {
             // Without a free slot the feed is not asked.
@@ -394,7 +394,6 @@ impl Engine<'_> {
             return;
         }
         // Only what the jobs that are left need is the reason.
-        let left = || self.tasks.all.iter().filter(|task| is_pending(task.state));
         let needs_any = self.hosts.take_unassigned() || has_more;
         let named: HashSet<&str> = left().filter_map(JobState::host).collect();
         let needed = || {

@@ -33,6 +33,13 @@ pub enum State {
     Skipped,
 }
 
+impl State {
+    /// Whether a continued run does the job: it was not started, or failed and is rerun.
+    pub fn is_left(self) -> bool {
+        matches!(self, State::Pending | State::Failed { again: true, .. })
+    }
+}
+
 /// The last start of a job.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Start {
