@@ -100,11 +100,7 @@ fn classic(session: &mut Session<'_>, codex: &Real) {
     session.begin("Ask me something", "plan");
     session.app.answer("item/tool/requestUserInput", &json!({"answers": {"q1": {"answers": ["Blue"]}}}));
     session.end("completed");
-    let slow = session.begin("Work slowly", "default");
-    until_started(session, "sleep 1");
-    let hurry = json!([{"type": "text", "text": "Hurry up please"}]);
-    session.call("turn/steer", json!({"expectedTurnId": slow, "input": hurry}));
-    session.end("completed");
+    steer(session, codex, "default", "Hurry up please");
     session.call("thread/shellCommand", json!({"command": "echo mine; exit 2"}));
     session.end("completed");
     let waiting = session.begin("Wait for me", "");
@@ -128,15 +124,11 @@ fn classic(session: &mut Session<'_>, codex: &Real) {
 }
 
 /// Rolls back turns with two messages and with none, around a compaction, and twice in a row.
-fn roll_back(session: &mut Session<'_>) {
+fn roll_back(session: &mut Session<'_>, codex: &Real) {
     let drop = |session: &mut Session<'_>, count: u64| {
         session.call("thread/rollback", json!({"numTurns": count}));
     };
-    let steered = session.begin("Work slowly", "");
-    until_started(session, "sleep 1");
-    let more = json!([{"type": "text", "text": "And more"}]);
-    session.call("turn/steer", json!({"expectedTurnId": steered, "input": more}));
-    session.end("completed");
+    steer(session, codex, "", "And more");
     session.turn("The third");
     drop(session, 2);
     session.turn("The fourth");
@@ -152,11 +144,24 @@ fn roll_back(session: &mut Session<'_>) {
     drop(session, 1);
 }
 
-/// Waits until a command runs.
+/// A turn with a second message, which comes while a command runs: the command waits for a file that is written after it, so
+/// that no machine is too slow for this.
+fn steer(session: &mut Session<'_>, codex: &Real, mode: &str, text: &str) {
+    let turn = session.begin("Work slowly", mode);
+    until_started(session, "until [ -e steered ]");
+    let input = json!([{"type": "text", "text": text}]);
+    session.call("turn/steer", json!({"expectedTurnId": turn, "input": input}));
+    codex.world.write("alpha/steered", "");
+    session.end("completed");
+}
+
+/// Waits until a command of the session runs.
 fn until_started(session: &mut Session<'_>, command: &str) {
+    let id = session.id.clone();
     let is_it = |message: &Value| {
         let item = &message["params"]["item"];
         message["method"] == "item/started"
+            && message["params"]["threadId"] == id
             && item["command"].as_str().is_some_and(|all| all.contains(command))
     };
     session.app.until(command, is_it);
@@ -198,9 +203,9 @@ fn live(version: &str, readings: &mut Readings) -> bool {
     if !is_new {
         let mut cut = Session::start(&mut app, &codex, json!({}));
         cut.turn("The first");
-        roll_back(&mut cut);
+        roll_back(&mut cut, &codex);
         // Once more in a fork, where the turns are copies.
-        roll_back(&mut cut.fork());
+        roll_back(&mut cut.fork(), &codex);
     }
     let legacy = is_new.then(|| {
         let mut code = Session::start(&mut app, &codex, json!({"model": "gpt-6.1-sol"}));

@@ -135,7 +135,7 @@ fn steps(message: &str) -> Option<Vec<Vec<Value>>> {
             vec![vec![say("Here it is.\n<proposed_plan>\n# Plan\n- step A\n</proposed_plan>\nTell me.")]]
         }
         "Ask me something" => vec![vec![call("request_user_input", question)], vec![say("Asked.")]],
-        "Work slowly" => vec![vec![run("sleep 1")]],
+        "Work slowly" => vec![vec![run("until [ -e steered ]; do sleep 0.05; done; rm steered")]],
         "Hurry up please" => vec![vec![say("Hurried.")]],
         "Wait for me" => vec![vec![said("Now I wait.", "commentary"), run("sleep 30")]],
         "Delegate" => vec![
