@@ -16,16 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::world::{Dice, World, json};
+use crate::world::{Dice, World, is_long, json};
 use home::Drifted;
 use oracle::{Asked, Oracle};
 
 /// How many homes a seed makes, and how many queries are asked in each.
 fn amount() -> (u64, u64) {
-    match std::env::var_os("CODEX_AGENT_TEST_LONG") {
-        Some(_) => (100, 100),
-        None => (5, 40),
-    }
+    if is_long() { (100, 100) } else { (5, 40) }
 }
 
 #[test]

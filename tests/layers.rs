@@ -420,6 +420,21 @@ fn no_executable_contains_the_generator_of_schemas() {
 }
 
 #[test]
+fn executables_are_built_for_unit_tests_where_they_have_some() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    for part in manifest.split("[[bin]]").skip(1) {
+        let part = part.split("\n\n").next().unwrap();
+        let path = Path::new(part.split("path = \"").nth(1).unwrap().split('"').next().unwrap());
+        let files = match path.ends_with("main.rs") {
+            true => sources(&root().join(path.parent().unwrap())),
+            false => vec![root().join(path)],
+        };
+        let has_tests = files.iter().any(|file| std::fs::read_to_string(file).unwrap().contains("#[test]"));
+        assert_eq!(has_tests, !part.contains("test = false"), "{}", path.display());
+    }
+}
+
+#[test]
 fn the_table_of_tools_is_the_tools() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let bins: BTreeSet<String> = manifest

@@ -254,6 +254,11 @@ pub fn json(lines: &str) -> Vec<serde_json::Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
 }
 
+/// Whether random tests run in their long forms: `tests/run --long`.
+pub fn is_long() -> bool {
+    std::env::var_os("CODEX_AGENT_TEST_LONG").is_some()
+}
+
 /// Whether a test that needs to be refused by permissions can be: root is refused nothing.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()

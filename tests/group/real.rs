@@ -107,8 +107,10 @@ fn a_killed_group_run_is_continued_and_repeats_nothing() {
     codex.world.run(&add);
     let runs = || records(&codex.world.ok(&["codex-agent-run", "list", "--json"]));
     let mut continued = 0;
-    for round in 0..20u64 {
-        let wait = 120 + round * 70;
+    let rounds = if crate::world::is_long() { 20 } else { 8 };
+    for round in 0..rounds {
+        // From the start to the end of all turns.
+        let wait = 120 + round * 1400 / rounds;
         let before = codex.model.requests().len();
         let known: BTreeSet<String> = runs().iter().map(|run| run["id"].to_string()).collect();
         let prompt = format!("Round {round}{}", if round % 4 == 0 { " SLEEP1" } else { "" });
@@ -146,6 +148,6 @@ fn a_killed_group_run_is_continued_and_repeats_nothing() {
         want.sort();
         assert_eq!(asked, want, "round {round}, killed after {wait} ms");
     }
-    println!("20 group runs were killed, {continued} had work left and were continued");
-    assert!(continued >= 5, "only {continued} kills hit");
+    println!("{rounds} group runs were killed, {continued} had work left and were continued");
+    assert!(continued * 4 >= rounds, "only {continued} kills hit");
 }

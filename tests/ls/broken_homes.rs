@@ -421,7 +421,7 @@ fn a_session_that_is_archived_during_the_listing_is_listed_once() {
             }
         });
         let judge = || {
-            for _ in 0..200 {
+            for _ in 0..if is_long() { 200 } else { 80 } {
                 let (before, begun) = (counts(), Instant::now());
                 let ran = world.run(&["codex-agent-ls", "--no-database", "--archived", "--json"]);
                 let after = counts();

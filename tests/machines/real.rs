@@ -74,9 +74,8 @@ fn kills_of_ssh_worker_and_planner_send_each_prompt_of_the_real_codex_once() {
 }
 
 fn kill_with_seeds<M: Machine>(few: u64, make: fn() -> Option<Hosts<M>>, end: &str) {
-    let is_long = std::env::var_os("CODEX_AGENT_TEST_LONG").is_some();
     let (mut kills, mut sent) = (0, 0);
-    for seed in 1..=if is_long { 20 } else { few } {
+    for seed in 1..=if crate::world::is_long() { 20 } else { few } {
         let Some(hosts) = make() else { return };
         let (killed, prompts) = kill_at_random(&hosts, seed, end);
         kills += killed;

@@ -47,8 +47,7 @@ fn jobs_run_on_three_hosts_and_the_run_stays_here() {
 /// Runners and workers are killed at random, and the run is continued.
 #[test]
 fn kills_of_runner_and_worker_send_each_prompt_once() {
-    let is_long = std::env::var_os("CODEX_AGENT_TEST_LONG").is_some();
-    kill_at_random(1..=if is_long { 100 } else { 6 });
+    kill_at_random(1..=if crate::world::is_long() { 100 } else { 6 });
 }
 
 fn kill_at_random(seeds: std::ops::RangeInclusive<u64>) {

@@ -49,7 +49,7 @@ fn an_array_runs_each_record_once() {
 /// Slurm starts a task again two minutes later.
 #[test]
 fn a_requeued_task_sends_no_prompt_twice() {
-    if std::env::var_os("CODEX_AGENT_TEST_LONG").is_none() {
+    if !crate::world::is_long() {
         println!("not tried: CODEX_AGENT_TEST_LONG=1 waits two minutes for Slurm");
         return;
     }

@@ -203,8 +203,7 @@ fn after_a_crash_only_what_was_not_sent_is_started() {
 
 #[test]
 fn kills_at_any_time_send_each_prompt_once() {
-    let is_long = std::env::var_os("CODEX_AGENT_TEST_LONG").is_some();
-    let rounds: u64 = if is_long { 200 } else { 16 };
+    let rounds: u64 = if crate::world::is_long() { 200 } else { 16 };
     let kills: u64 = std::thread::scope(|scope| {
         let half = |half: u64| move || (half..rounds).step_by(2).map(kill_at_random).sum::<u64>();
         let halves = [0, 1].map(|number| scope.spawn(half(number)));
@@ -247,13 +246,12 @@ fn a_kill_at_each_step_sends_each_prompt_once() {
         eprintln!("SKIPPED: there is no strace that may look");
         return;
     }
-    let is_long = std::env::var_os("CODEX_AGENT_TEST_LONG").is_some();
     let mut killed = 0;
     for call in ["write", "pwrite64", "ftruncate", "fsync", "fdatasync", "flock", "mkdir"] {
         let mut nth = 1;
         while is_killed(call, nth) {
             killed += 1;
-            nth += if is_long { 1 } else { 4 };
+            nth += if crate::world::is_long() { 1 } else { 4 };
         }
     }
     println!("{killed} kills");
