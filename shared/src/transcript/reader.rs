@@ -13,7 +13,7 @@ use super::state::{Abridge, Summary, Wants};
 use super::tail::last;
 use crate::codex::files::{Files, RolloutFile};
 use crate::codex::rollout::Name;
-use crate::ndjson::block::Block;
+use crate::ndjson::block::{Block, PAGE};
 use crate::ndjson::bounded::{BoundedLines, Found};
 use crate::record::Id;
 
@@ -471,24 +471,26 @@ fn has_rollback(source: &Source) -> io::Result<bool> {
     const WORD: &[u8] = b"\"thread_rolled_back\"";
     let mut file = open(&source.path, source.start)?.take(source.end.saturating_sub(source.start));
     let finder = memmem::Finder::new(WORD);
-    // What is kept is not so short that pages are copied slowly.
-    const KEPT: usize = 64;
-    let (mut memory, mut kept) = (Block::new(128 << 10), 0);
+    // Each read begins with a page, in the file and in the block, and the end of the last one is before it.
+    const KEPT: usize = WORD.len() - 1;
+    let mut memory = Block::new(PAGE + (128 << 10));
     let block = memory.bytes();
+    let mut from = PAGE;
     loop {
-        let got = match file.read(&mut block[kept..]) {
+        let got = match file.read(&mut block[PAGE..]) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             got => got?,
         };
-        let filled = kept + got;
-        if finder.find(&block[..filled]).is_some() {
+        let filled = PAGE + got;
+        if finder.find(&block[from..filled]).is_some() {
             return Ok(true);
         }
         if got == 0 {
             return Ok(false);
         }
-        kept = filled.min(KEPT);
-        block.copy_within(filled - kept..filled, 0);
+        let kept = (filled - from).min(KEPT);
+        from = PAGE - kept;
+        block.copy_within(filled - kept..filled, from);
     }
 }
 

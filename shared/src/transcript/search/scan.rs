@@ -6,6 +6,7 @@
 //! beginning shows that it becomes no item that is searched.
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use super::kinds::{MESSAGES, Roles, roles_of_line};
 use super::pattern::Pattern;
@@ -18,13 +19,23 @@ use crate::transcript::items::parts;
 use crate::transcript::responses::typed_of_copy;
 
 /// The size of a block, for which a processor's cache has room.
-const BLOCK: usize = 128 << 10;
+const BLOCK: usize = 256 << 10;
 /// The size of the first block of a file: a frequent text is found in it.
 const FIRST: usize = 32 << 10;
 /// A longer line is not kept as a whole.
 const LONG: usize = 1 << 20;
 /// The part of a long line that is searched again with what follows it.
 const OVERLAP: usize = 256;
+
+/// Moves bytes to the first pages of a buffer, so that they end with a page, and returns where they are.
+fn keep(buffer: &mut [u8], kept: Range<usize>) -> (usize, usize) {
+    let to = kept.len().next_multiple_of(PAGE);
+    let from = to - kept.len();
+    if kept.start != from {
+        buffer.copy_within(kept, from);
+    }
+    (from, to)
+}
 
 /// The conditions of a line.
 pub(super) struct Scan<'s> {
@@ -38,7 +49,8 @@ impl Scan<'_> {
     /// Whether a text has a line that may match.
     pub(super) fn finds(&self, mut reader: impl Read, block: &mut Block) -> io::Result<bool> {
         block.resize(BLOCK);
-        let mut filled = 0;
+        // The bytes from `from` to `filled` are to be judged.
+        let (mut from, mut filled) = (0, 0);
         let mut most = FIRST;
         // The roles of the long line that is being read.
         let mut long: Option<Roles> = None;
@@ -47,7 +59,7 @@ impl Scan<'_> {
                 block.resize(2 * filled);
             }
             let buffer = block.bytes();
-            // Whole pages, as each read begins with a page then.
+            // Whole pages, as each read begins with a page then, in the file and in the block.
             let room = (buffer.len() - filled).min(most);
             let wanted = if room > PAGE { room - room % PAGE } else { room };
             let got = match reader.read(&mut buffer[filled..filled + wanted]) {
@@ -59,19 +71,18 @@ impl Scan<'_> {
             // The bytes before were searched for the end of their line.
             let newline = memchr::memrchr(b'\n', &buffer[filled..filled + got]).map(|at| filled + at + 1);
             filled += got;
-            let mut start = 0;
+            let mut start = from;
             if let Some(roles) = long {
-                let end = memchr::memchr(b'\n', &buffer[..filled]);
+                let end = memchr::memchr(b'\n', &buffer[from..filled]).map(|at| from + at);
                 let is_searched = roles.meets(self.roles);
-                if is_searched && self.has_needle(&buffer[..end.unwrap_or(filled)]) {
+                if is_searched && self.has_needle(&buffer[from..end.unwrap_or(filled)]) {
                     return Ok(true);
                 }
                 match end {
                     Some(end) => (long, start) = (None, end + 1),
                     None => {
-                        let kept = if is_searched { filled.min(OVERLAP) } else { 0 };
-                        buffer.copy_within(filled - kept..filled, 0);
-                        filled = kept;
+                        let kept = if is_searched { (filled - from).min(OVERLAP) } else { 0 };
+                        (from, filled) = keep(buffer, filled - kept..filled);
                         if is_end {
                             return Ok(false);
                         }
@@ -79,7 +90,7 @@ impl Scan<'_> {
                     }
                 }
             }
-            let end = if is_end { filled } else { newline.unwrap_or(0) };
+            let end = if is_end { filled } else { newline.unwrap_or(from) };
             if start < end && self.has_line(&buffer[start..end]) {
                 return Ok(true);
             }
@@ -96,14 +107,12 @@ impl Scan<'_> {
                     }
                     long = Some(roles);
                     let kept = if is_searched { OVERLAP } else { 0 };
-                    buffer.copy_within(filled - kept..filled, 0);
-                    filled = kept;
+                    (from, filled) = keep(buffer, filled - kept..filled);
                     block.resize(BLOCK);
                     continue;
                 }
             }
-            buffer.copy_within(rest..filled, 0);
-            filled -= rest;
+            (from, filled) = keep(buffer, rest..filled);
         }
     }
 
