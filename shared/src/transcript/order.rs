@@ -9,8 +9,13 @@ use std::time::Duration;
 const HELD: usize = 8 << 20;
 /// The number of results on their way to the receiver.
 const SENT: usize = 64;
+/// The number of results and ends of jobs on their way.
+const SENT_WITH_ENDS: usize = 512;
 /// The time for which ends of jobs are collected, since to wake the receiver for each of them takes longer than a short job.
-const COLLECTED: Duration = Duration::from_millis(4);
+const COLLECTED: Duration = Duration::from_millis(20);
+
+/// The number of jobs that wait for a thread, from which on no more are added: their memory is used again.
+const AHEAD: usize = 2 * SENT_WITH_ENDS;
 
 /// The greatest number of threads: more of them wait for the memory.
 const THREADS: usize = 8;
@@ -69,15 +74,23 @@ struct Mail<R, E> {
 
 struct Inside<R, E> {
     found: Vec<(usize, Found<R, E>)>,
+    /// How many of them are no ends.
+    results: usize,
     senders: usize,
     /// Whether the receiver waits until it is woken.
     is_asleep: bool,
     is_closed: bool,
 }
 
+impl<R, E> Inside<R, E> {
+    fn is_full(&self) -> bool {
+        self.results >= SENT || self.found.len() >= SENT_WITH_ENDS
+    }
+}
+
 impl<R, E> Mail<R, E> {
     fn new(senders: usize) -> Mail<R, E> {
-        let inside = Inside { found: Vec::new(), senders, is_asleep: false, is_closed: false };
+        let inside = Inside { found: Vec::new(), results: 0, senders, is_asleep: false, is_closed: false };
         Mail { inside: Mutex::new(inside), arrived: Condvar::new(), emptied: Condvar::new() }
     }
 
@@ -88,15 +101,22 @@ impl<R, E> Mail<R, E> {
     /// Sends a result; `false` if nobody receives it. The end of a job may arrive a little later.
     fn send(&self, number: usize, found: Found<R, E>) -> bool {
         let mut inside = self.lock();
-        while inside.found.len() >= SENT && !inside.is_closed {
+        while inside.is_full() && !inside.is_closed {
             inside = self.emptied.wait(inside).unwrap_or_else(PoisonError::into_inner);
         }
-        let is_urgent = matches!(found, Found::Result(..));
+        let is_result = matches!(found, Found::Result(..));
+        inside.results += usize::from(is_result);
         inside.found.push((number, found));
-        if is_urgent || inside.is_asleep || inside.found.len() >= SENT / 2 {
+        if is_result || inside.is_asleep || inside.found.len() >= SENT_WITH_ENDS / 2 {
             self.arrived.notify_one();
         }
         !inside.is_closed
+    }
+
+    /// Hands over what was collected.
+    fn hurry(&self) {
+        drop(self.lock());
+        self.arrived.notify_one();
     }
 
     /// A sender sends no more.
@@ -106,9 +126,10 @@ impl<R, E> Mail<R, E> {
     }
 
     fn take(&self, mut inside: MutexGuard<'_, Inside<R, E>>) -> Vec<(usize, Found<R, E>)> {
-        if inside.found.len() >= SENT {
+        if inside.is_full() {
             self.emptied.notify_all();
         }
+        inside.results = 0;
         std::mem::take(&mut inside.found)
     }
 
@@ -182,10 +203,10 @@ fn in_order_on<J: Send, R: Send, E: Send, F>(
         let mut order = Order { shared: &shared, waiting: BTreeMap::new(), take: &mut take };
         let mut failure = Ok(());
         let fed = feed(&mut |job| {
-            let has_idle = {
+            let (has_idle, mut ahead) = {
                 let mut state = shared.lock();
                 state.jobs.push(Some(job));
-                state.idle > 0
+                (state.idle > 0, state.jobs.len() - state.next)
             };
             // To wake a thread costs a call of the kernel, also where none waits.
             if has_idle {
@@ -193,6 +214,16 @@ fn in_order_on<J: Send, R: Send, E: Send, F>(
             }
             if failure.is_ok() {
                 failure = order.add_all(mail.available());
+            }
+            while ahead >= AHEAD && failure.is_ok() && !shared.is_over.load(Ordering::SeqCst) {
+                let all = mail.receive();
+                if all.is_empty() {
+                    // The threads are gone, as after a panic.
+                    return false;
+                }
+                failure = order.add_all(all);
+                let state = shared.lock();
+                ahead = state.jobs.len() - state.next;
             }
             failure.is_ok() && !shared.is_over.load(Ordering::SeqCst)
         });
@@ -249,6 +280,7 @@ fn do_jobs<J, R, E>(
             if must_wait() {
                 let mut state = shared.lock();
                 shared.waiting.fetch_add(1, Ordering::SeqCst);
+                mail.hurry();
                 while must_wait() {
                     state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
@@ -259,6 +291,9 @@ fn do_jobs<J, R, E>(
         });
         if !mail.send(number, Found::End(end)) {
             return;
+        }
+        if shared.waiting.load(Ordering::SeqCst) > 0 {
+            mail.hurry();
         }
     }
 }
@@ -359,6 +394,32 @@ mod tests {
                 (0..500).flat_map(|job| (0..job % 4).chain([9]).map(move |at| (job, at))).collect();
             assert_eq!(seen, expected);
         }
+    }
+
+    #[test]
+    fn no_more_jobs_are_added_than_wait_for_a_thread() {
+        let begun = AtomicUsize::new(0);
+        let (mut ahead, mut ended) = (0, 0);
+        let done: Result<(), ()> = in_order_on(
+            2,
+            |add| {
+                for number in 0..20 * AHEAD {
+                    ahead = ahead.max(number - begun.load(Ordering::SeqCst).min(number));
+                    assert!(add(()));
+                }
+                Ok(())
+            },
+            |(), _: &mut dyn FnMut((), usize) -> bool| {
+                begun.fetch_add(1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_micros(1));
+            },
+            |_| {
+                ended += 1;
+                Ok(true)
+            },
+        );
+        assert!(done.is_ok() && ended == 20 * AHEAD, "{ended}");
+        assert!((AHEAD / 2..=AHEAD + 2).contains(&ahead), "{ahead}");
     }
 
     #[test]
