@@ -95,7 +95,7 @@ fn form_fields(args: &Args) -> Result<Vec<Field>> {
         Field::Cwd,
         Field::UpdatedAt,
         Field::ArchivedAt,
-        Field::Parent,
+        Field::Subagent,
         Field::Source,
     ];
     if args.own.list {
@@ -168,30 +168,33 @@ fn feed_selected(
     add: &mut dyn FnMut(Job) -> bool,
 ) -> Result<()> {
     let shown = args.common.selection.filter(index)?;
-    let hidden = Filter {
-        subagents: true,
-        archived: if shown.archived == Archived::No { Archived::With } else { shown.archived },
-        ..shown.clone()
+    let (has_subagents, archived) = (shown.subagents, shown.archived);
+    // Sessions that are not shown are searched for a note alone. One listing has both.
+    let filter = match (is_quiet(), archived) {
+        (true, _) => shown,
+        (false, Archived::No) => Filter { subagents: true, archived: Archived::With, ..shown },
+        (false, _) => Filter { subagents: true, ..shown },
     };
-    let mut seen = HashSet::new();
+    let query = Query { filter, fields: fields.clone(), full: args.common.full, ..Query::default() };
+    let mut hidden = Vec::new();
     let mut is_over = false;
-    // Sessions that are not shown are searched for a note alone.
-    let all = is_quiet() || (shown.subagents && shown.archived == hidden.archived);
-    for (mut filter, is_hidden) in [(shown, false), (hidden, true)] {
-        if is_over || (is_hidden && all) {
-            continue;
+    index.list_while(&query, &mut |session| {
+        let is_hidden = (!has_subagents && session.is_subagent())
+            || (archived == Archived::No && session.archived_at.is_some());
+        let session = match args.own.list {
+            true => session.clone().into_owned(),
+            false => session.owned(&fields),
+        };
+        let job = Job { session, is_hidden, inherits: args.own.inherited, turn: None };
+        if is_hidden {
+            hidden.push(job);
+        } else {
+            is_over = !add(job);
         }
-        // Most rows are those of sessions that were passed on.
-        filter.except = seen.iter().copied().collect();
-        filter.except.sort_unstable();
-        let query = Query { filter, fields: fields.clone(), full: args.common.full, ..Query::default() };
-        index.list_while(&query, &mut |session| {
-            if session.id.is_some_and(|id| seen.insert(id)) {
-                let session = session.clone().into_owned();
-                is_over = !add(Job { session, is_hidden, inherits: args.own.inherited, turn: None });
-            }
-            Ok(!is_over)
-        })?;
+        Ok(!is_over)
+    })?;
+    for job in hidden {
+        is_over = is_over || !add(job);
     }
     Ok(())
 }

@@ -94,8 +94,6 @@ pub struct Filter {
     pub subagents: bool,
     /// The id is one of these, which are sorted.
     pub ids: Option<Vec<Id>>,
-    /// The id is none of these, which are sorted.
-    pub except: Vec<Id>,
     /// The session is a fork of this one.
     pub forks_of: Option<Id>,
     /// The status is one of these. The status is known last, so that [`Filter::rejects`] ignores this condition, and
@@ -172,9 +170,6 @@ impl Filter {
         if let (Some(ids), Some(id)) = (&self.ids, session.id)
             && ids.binary_search(&id).is_err()
         {
-            return true;
-        }
-        if session.id.is_some_and(|id| self.except.binary_search(&id).is_ok()) {
             return true;
         }
         if known.has(Needs::START) {

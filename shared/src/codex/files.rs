@@ -123,8 +123,9 @@ impl Files {
     /// The files of one session.
     pub fn of_session(&self, id: Id) -> &[RolloutFile] {
         let from = self.all.partition_point(|file| file.id < id);
-        let upto = from + self.all[from..].partition_point(|file| file.id == id);
-        &self.all[from..upto]
+        // Nearly always one.
+        let count = self.all[from..].iter().take_while(|file| file.id == id).count();
+        &self.all[from..from + count]
     }
 
     /// The live file of a session: the file that the database names (by file name, since a home may have been moved or be

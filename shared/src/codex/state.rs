@@ -170,16 +170,7 @@ impl State {
         let mut statement = self.connection.prepare(&sql).map_err(|e| self.failed(&e))?;
         let mut rows = statement.query(params_from_iter(parameters)).map_err(|e| self.failed(&e))?;
         let has_name = self.has("name");
-        let except = &query.filter.except;
-        // The first column is the id.
-        let is_excepted = |found: &sql::Row<'_>| {
-            let id = || Id::parse(found.get_ref(0).ok()?.as_str().ok()?);
-            !except.is_empty() && id().is_some_and(|id| except.binary_search(&id).is_ok())
-        };
         while let Some(found) = rows.next().map_err(|e| self.failed(&e))? {
-            if is_excepted(found) {
-                continue;
-            }
             if let Some(session) = session(found, names, has_name)
                 && row(session)?.is_break()
             {

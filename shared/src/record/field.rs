@@ -77,6 +77,17 @@ macro_rules! fields {
                 })
             }
 
+            /// A copy with these fields, and without borrowed text. All other fields are as in an empty record.
+            pub fn owned(&self, fields: &[Field]) -> Session<'static> {
+                let has = |field| fields.contains(&field);
+                Session {
+                    $($name: if has(Field::$field) { self.$name.clone().own() } else { Default::default() },)*
+                    $($extra_name: if has(Field::$extra) { self.$extra_name.clone().own() } else { Default::default() },)*
+                    $($added_name: if has(Field::$added) { self.$added_name.clone().own() } else { Default::default() },)*
+                    parent_title: self.parent_title.clone().own(),
+                }
+            }
+
             /// The record without borrowed text.
             pub fn into_owned(self) -> Session<'static> {
                 Session {
@@ -305,6 +316,26 @@ mod tests {
         }
         assert_eq!((parts, Field::NAMES.len()), (6, Field::ALL.len() + Field::PARTS.len()));
         assert!(Field::parse("git.nickname").is_err() && Field::parse("cwd.sha").is_err());
+    }
+
+    #[test]
+    fn a_copy_with_some_fields_has_no_others() {
+        let session = Session {
+            id: Some(Id::parse("0199a213-81c0-7800-8aa1-bbab2a035a53").unwrap()),
+            name: Some("n".into()),
+            cwd: Some("/w".into()),
+            git: Some(Git::default()),
+            tokens_used: Some(7),
+            ..Session::default()
+        };
+        for fields in [&[][..], &[Field::Id], &[Field::Name, Field::Git], Field::ALL] {
+            let copy = session.owned(fields);
+            for field in Field::ALL.iter().copied() {
+                let want = if fields.contains(&field) { &session } else { &Session::default() };
+                let value = |session: &Session<'_>| serde_json::to_value(session.value(field)).unwrap();
+                assert_eq!(value(&copy), value(want), "{field:?} of {fields:?}");
+            }
+        }
     }
 
     #[test]

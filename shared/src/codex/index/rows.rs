@@ -110,8 +110,12 @@ impl Index {
             if query.filter.archived != Archived::With {
                 flags_are_right = flags_hold(&state.archived_ids()?, &rows, files);
             }
-            let without_row: Vec<&RolloutFile> =
-                files.sessions().filter(|file| rows.binary_search(&file.id).is_err()).collect();
+            let mut rest = &rows[..];
+            let mut has_row = |file: &&RolloutFile| {
+                rest = &rest[rest.iter().take_while(|id| **id < file.id).count()..];
+                rest.first() == Some(&file.id)
+            };
+            let without_row: Vec<&RolloutFile> = files.sessions().filter(|file| !has_row(file)).collect();
             let wanted = page.wanted().unwrap_or(usize::MAX);
             extra = read_page(query, files, names.as_ref(), without_row, wanted);
         }
@@ -127,22 +131,28 @@ impl Index {
             if let (Some(files), Some(id)) = (files.as_ref(), session.id) {
                 let live = files.live(id, session.rollout_path.as_deref());
                 add_place(session, live);
-                rollout = live.map(|file| file.path.clone());
+                rollout = live.map(|file| &*file.path);
                 if (by_directory || needs.has(Needs::MESSAGE)) && !query.filter.rejects(session, fixed) {
                     if by_directory {
                         correct_directory(session);
                     }
                     if needs.has(Needs::MESSAGE) {
-                        add_title(session, rollout.as_deref());
+                        add_title(session, rollout);
                     }
                 }
             }
             if query.filter.rejects(session, if query.full { fixed } else { known }) {
                 return None;
             }
-            let rollout = rollout.or(session.rollout_path.as_deref().map(PathBuf::from)).filter(|_| looks);
-            let ending =
-                rollout.and_then(|path| complete_from_rollout(session, &path, files.as_deref(), query.full));
+            let ending = match looks {
+                true => {
+                    let named = || session.rollout_path.as_deref().map(PathBuf::from);
+                    let rollout = rollout.map(Path::to_owned).or_else(named);
+                    rollout
+                        .and_then(|path| complete_from_rollout(session, &path, files.as_deref(), query.full))
+                }
+                false => None,
+            };
             (!looks || !query.filter.rejects(session, known | Needs::ROLLOUT)).then_some(ending)
         };
         let mut merge = Merge {
@@ -225,7 +235,11 @@ fn add_place(session: &mut Session<'_>, live: Option<&RolloutFile>) {
         live.is_some() || session.rollout_path.as_deref().is_some_and(|path| Path::new(path).is_file());
     session.found_in = Some(if is_there { FoundIn::Both } else { FoundIn::Database });
     if let Some(file) = live {
-        session.rollout_path = Some(file.path.to_string_lossy().into_owned().into());
+        // Nearly always the path of the row.
+        let path = file.path.as_os_str().as_encoded_bytes();
+        if session.rollout_path.as_deref().map(str::as_bytes) != Some(path) {
+            session.rollout_path = Some(file.path.to_string_lossy().into_owned().into());
+        }
         session.archived_at = match file.archived {
             true => session.archived_at.or_else(|| file.archived_at()),
             false => None,
