@@ -32,7 +32,7 @@ const CRATES: [Crate; 3] = [
             &["transcript/parse", "transcript/prose", "transcript/tokens", "transcript/stats"],
             &["transcript/state"],
             &["transcript/machine", "transcript/chain"],
-            &["transcript/events", "transcript/items", "transcript/tail"],
+            &["transcript/events", "transcript/items", "transcript/tail", "transcript/rollback"],
             &["transcript/responses", "transcript/before"],
             &["transcript/reader"],
             &["transcript/search/kinds", "transcript/search/pattern", "transcript/search/prefilter"],

@@ -39,6 +39,7 @@
 //! | 3 | `chain` | the files of a transcript |
 //! | 4 | `events`, `items` | lines for people |
 //! | 4 | `tail` | the last turns of a file, from its end |
+//! | 4 | `rollback` | whether a file has rollbacks |
 //! | 5 | `responses` | lines of the model |
 //! | 5 | `before` | the records that were passed on before |
 //! | 6 | `reader` | the records of a transcript |
@@ -62,6 +63,7 @@ pub mod prose;
 mod reader;
 mod record;
 mod responses;
+mod rollback;
 pub mod search;
 mod state;
 pub mod stats;

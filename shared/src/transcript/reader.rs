@@ -3,17 +3,15 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use memchr::memmem;
-
 use super::before::Before;
 use super::chain::{Problem, Source, Text, of_file, of_session, open};
 use super::machine::Machine;
 use super::record::{Record, Turn};
+use super::rollback::has_rollback;
 use super::state::{Abridge, Summary, Wants};
 use super::tail::last;
 use crate::codex::files::{Files, RolloutFile};
 use crate::codex::rollout::Name;
-use crate::ndjson::block::{Block, PAGE};
 use crate::ndjson::bounded::{BoundedLines, Found};
 use crate::record::Id;
 
@@ -358,7 +356,7 @@ impl Reader {
     fn read_head(&mut self, path: &Path) -> io::Result<()> {
         let mut lines = BoundedLines::first(open(path, 0)?);
         while let Found::Line(line) = lines.next()?
-            && memmem::find(&line[..line.len().min(MARK)], b"\"session_meta\"").is_some()
+            && memchr::memmem::find(&line[..line.len().min(MARK)], b"\"session_meta\"").is_some()
         {
             self.machine.line(line);
         }
@@ -464,33 +462,6 @@ impl Tail {
             }
             wanted = wanted.saturating_mul(8);
         }
-    }
-}
-
-fn has_rollback(source: &Source) -> io::Result<bool> {
-    const WORD: &[u8] = b"\"thread_rolled_back\"";
-    let mut file = open(&source.path, source.start)?.take(source.end.saturating_sub(source.start));
-    let finder = memmem::Finder::new(WORD);
-    // Each read begins with a page, in the file and in the block, and the end of the last one is before it.
-    const KEPT: usize = WORD.len() - 1;
-    let mut memory = Block::new(PAGE + (128 << 10));
-    let block = memory.bytes();
-    let mut from = PAGE;
-    loop {
-        let got = match file.read(&mut block[PAGE..]) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            got => got?,
-        };
-        let filled = PAGE + got;
-        if finder.find(&block[from..filled]).is_some() {
-            return Ok(true);
-        }
-        if got == 0 {
-            return Ok(false);
-        }
-        let kept = (filled - from).min(KEPT);
-        from = PAGE - kept;
-        block.copy_within(filled - kept..filled, from);
     }
 }
 
