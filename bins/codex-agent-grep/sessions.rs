@@ -169,30 +169,48 @@ fn feed_selected(
 ) -> Result<()> {
     let shown = args.common.selection.filter(index)?;
     let (has_subagents, archived) = (shown.subagents, shown.archived);
-    // Sessions that are not shown are searched for a note alone. One listing has both.
-    let filter = match (is_quiet(), archived) {
-        (true, _) => shown,
-        (false, Archived::No) => Filter { subagents: true, archived: Archived::With, ..shown },
-        (false, _) => Filter { subagents: true, ..shown },
+    // Sessions that are not shown are searched for a note alone.
+    let all = Filter {
+        subagents: true,
+        archived: if archived == Archived::No { Archived::With } else { archived },
+        ..shown.clone()
     };
-    let query = Query { filter, fields: fields.clone(), full: args.common.full, ..Query::default() };
+    // One listing has both; but where the first matches are enough, the others need not be read.
+    let filters = match args.common.limit {
+        _ if is_quiet() => vec![shown],
+        Some(_) => vec![shown, all],
+        None => vec![all],
+    };
+    let mut kept = fields.clone();
+    // The label of a session shows it where it was read for a filter.
+    kept.push(Field::ForkedFrom);
+    let mut seen = HashSet::new();
     let mut hidden = Vec::new();
     let mut is_over = false;
-    index.list_while(&query, &mut |session| {
-        let is_hidden = (!has_subagents && session.is_subagent())
-            || (archived == Archived::No && session.archived_at.is_some());
-        let session = match args.own.list {
-            true => session.clone().into_owned(),
-            false => session.owned(&fields),
-        };
-        let job = Job { session, is_hidden, inherits: args.own.inherited, turn: None };
-        if is_hidden {
-            hidden.push(job);
-        } else {
-            is_over = !add(job);
+    for filter in filters {
+        if is_over {
+            break;
         }
-        Ok(!is_over)
-    })?;
+        let query = Query { filter, fields: fields.clone(), full: args.common.full, ..Query::default() };
+        index.list_while(&query, &mut |session| {
+            if session.id.is_some_and(|id| !seen.insert(id)) {
+                return Ok(true);
+            }
+            let is_hidden = (!has_subagents && session.is_subagent())
+                || (archived == Archived::No && session.archived_at.is_some());
+            let session = match args.own.list {
+                true => session.clone().into_owned(),
+                false => session.owned(&kept),
+            };
+            let job = Job { session, is_hidden, inherits: args.own.inherited, turn: None };
+            if is_hidden {
+                hidden.push(job);
+            } else {
+                is_over = !add(job);
+            }
+            Ok(!is_over)
+        })?;
+    }
     for job in hidden {
         is_over = is_over || !add(job);
     }

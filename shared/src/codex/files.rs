@@ -123,7 +123,7 @@ impl Files {
     /// The files of one session.
     pub fn of_session(&self, id: Id) -> &[RolloutFile] {
         let from = self.all.partition_point(|file| file.id < id);
-        // Nearly always one.
+        // A session nearly always has one file.
         let count = self.all[from..].iter().take_while(|file| file.id == id).count();
         &self.all[from..from + count]
     }

@@ -77,7 +77,8 @@ macro_rules! fields {
                 })
             }
 
-            /// A copy with these fields, and without borrowed text. All other fields are as in an empty record.
+            /// A copy with these fields, and without borrowed text. All other fields are as in an empty record. Parts of
+            /// fields are ignored.
             pub fn owned(&self, fields: &[Field]) -> Session<'static> {
                 let has = |field| fields.contains(&field);
                 Session {

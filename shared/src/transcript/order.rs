@@ -12,10 +12,8 @@ const SENT: usize = 64;
 /// The number of results and ends of jobs on their way.
 const SENT_WITH_ENDS: usize = 512;
 /// The time for which ends of jobs are collected, since to wake the receiver for each of them takes longer than a short job.
-const COLLECTED: Duration = Duration::from_millis(20);
-
-/// The number of jobs that wait for a thread, from which on no more are added: their memory is used again.
-const AHEAD: usize = 2 * SENT_WITH_ENDS;
+/// The first ones are passed on soon, as one of them may be the end of all.
+const COLLECTED: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(20));
 
 /// The greatest number of threads: more of them wait for the memory.
 const THREADS: usize = 8;
@@ -74,8 +72,10 @@ struct Mail<R, E> {
 
 struct Inside<R, E> {
     found: Vec<(usize, Found<R, E>)>,
-    /// How many of them are no ends.
+    /// The number of results among them.
     results: usize,
+    /// How long ends are collected next.
+    patience: Duration,
     senders: usize,
     /// Whether the receiver waits until it is woken.
     is_asleep: bool,
@@ -90,7 +90,14 @@ impl<R, E> Inside<R, E> {
 
 impl<R, E> Mail<R, E> {
     fn new(senders: usize) -> Mail<R, E> {
-        let inside = Inside { found: Vec::new(), results: 0, senders, is_asleep: false, is_closed: false };
+        let inside = Inside {
+            found: Vec::new(),
+            results: 0,
+            patience: COLLECTED.0,
+            senders,
+            is_asleep: false,
+            is_closed: false,
+        };
         Mail { inside: Mutex::new(inside), arrived: Condvar::new(), emptied: Condvar::new() }
     }
 
@@ -113,7 +120,7 @@ impl<R, E> Mail<R, E> {
         !inside.is_closed
     }
 
-    /// Hands over what was collected.
+    /// Wakes the receiver, which then takes what was collected.
     fn hurry(&self) {
         drop(self.lock());
         self.arrived.notify_one();
@@ -141,7 +148,9 @@ impl<R, E> Mail<R, E> {
     fn receive(&self) -> Vec<(usize, Found<R, E>)> {
         let mut inside = self.lock();
         if inside.found.is_empty() && inside.senders > 0 {
-            inside = self.arrived.wait_timeout(inside, COLLECTED).unwrap_or_else(PoisonError::into_inner).0;
+            let patience = inside.patience;
+            inside.patience = (2 * patience).min(COLLECTED.1);
+            inside = self.arrived.wait_timeout(inside, patience).unwrap_or_else(PoisonError::into_inner).0;
         }
         while inside.found.is_empty() && inside.senders > 0 {
             inside.is_asleep = true;
@@ -203,10 +212,10 @@ fn in_order_on<J: Send, R: Send, E: Send, F>(
         let mut order = Order { shared: &shared, waiting: BTreeMap::new(), take: &mut take };
         let mut failure = Ok(());
         let fed = feed(&mut |job| {
-            let (has_idle, mut ahead) = {
+            let has_idle = {
                 let mut state = shared.lock();
                 state.jobs.push(Some(job));
-                (state.idle > 0, state.jobs.len() - state.next)
+                state.idle > 0
             };
             // To wake a thread costs a call of the kernel, also where none waits.
             if has_idle {
@@ -214,16 +223,6 @@ fn in_order_on<J: Send, R: Send, E: Send, F>(
             }
             if failure.is_ok() {
                 failure = order.add_all(mail.available());
-            }
-            while ahead >= AHEAD && failure.is_ok() && !shared.is_over.load(Ordering::SeqCst) {
-                let all = mail.receive();
-                if all.is_empty() {
-                    // The threads are gone, as after a panic.
-                    return false;
-                }
-                failure = order.add_all(all);
-                let state = shared.lock();
-                ahead = state.jobs.len() - state.next;
             }
             failure.is_ok() && !shared.is_over.load(Ordering::SeqCst)
         });
@@ -394,32 +393,6 @@ mod tests {
                 (0..500).flat_map(|job| (0..job % 4).chain([9]).map(move |at| (job, at))).collect();
             assert_eq!(seen, expected);
         }
-    }
-
-    #[test]
-    fn no_more_jobs_are_added_than_wait_for_a_thread() {
-        let begun = AtomicUsize::new(0);
-        let (mut ahead, mut ended) = (0, 0);
-        let done: Result<(), ()> = in_order_on(
-            2,
-            |add| {
-                for number in 0..20 * AHEAD {
-                    ahead = ahead.max(number - begun.load(Ordering::SeqCst).min(number));
-                    assert!(add(()));
-                }
-                Ok(())
-            },
-            |(), _: &mut dyn FnMut((), usize) -> bool| {
-                begun.fetch_add(1, Ordering::SeqCst);
-                std::thread::sleep(Duration::from_micros(1));
-            },
-            |_| {
-                ended += 1;
-                Ok(true)
-            },
-        );
-        assert!(done.is_ok() && ended == 20 * AHEAD, "{ended}");
-        assert!((AHEAD / 2..=AHEAD + 2).contains(&ahead), "{ahead}");
     }
 
     #[test]

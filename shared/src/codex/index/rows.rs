@@ -235,7 +235,7 @@ fn add_place(session: &mut Session<'_>, live: Option<&RolloutFile>) {
         live.is_some() || session.rollout_path.as_deref().is_some_and(|path| Path::new(path).is_file());
     session.found_in = Some(if is_there { FoundIn::Both } else { FoundIn::Database });
     if let Some(file) = live {
-        // Nearly always the path of the row.
+        // The path of the file is nearly always that of the row.
         let path = file.path.as_os_str().as_encoded_bytes();
         if session.rollout_path.as_deref().map(str::as_bytes) != Some(path) {
             session.rollout_path = Some(file.path.to_string_lossy().into_owned().into());
