@@ -32,6 +32,10 @@ impl Block {
         self.size = size;
     }
 
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.memory[self.from..self.from + self.size]
+    }
+
     pub(crate) fn bytes(&mut self) -> &mut [u8] {
         &mut self.memory[self.from..self.from + self.size]
     }

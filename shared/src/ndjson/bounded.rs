@@ -6,6 +6,8 @@
 
 use std::io::{self, Read};
 
+use super::block::{Block, PAGE};
+
 /// A longer line is shortened while it is read.
 const LONG: usize = 1 << 20;
 /// The size up to which strings of a long line are kept as a whole.
@@ -38,7 +40,7 @@ enum Place {
 /// Splits a text into lines. After the end of a file that grew, further lines can be read.
 pub(crate) struct BoundedLines<R> {
     reader: R,
-    buffer: Vec<u8>,
+    buffer: Block,
     start: usize,
     end: usize,
     /// The offset of the line in the buffer, in bytes of the text.
@@ -58,7 +60,7 @@ impl<R: Read> BoundedLines<R> {
     fn with(reader: R, offset: u64, end: u64, size: usize) -> Self {
         BoundedLines {
             reader,
-            buffer: vec![0; size],
+            buffer: Block::new(size),
             start: 0,
             end: 0,
             offset,
@@ -104,17 +106,17 @@ impl<R: Read> BoundedLines<R> {
     #[allow(clippy::should_implement_trait)] // The line is borrowed from the buffer, which an Iterator forbids.
     pub(crate) fn next(&mut self) -> io::Result<Found<'_>> {
         Ok(match self.advance()? {
-            Some(Place::Buffer(from, to)) => Found::Line(&self.buffer[from..to]),
+            Some(Place::Buffer(from, to)) => Found::Line(&self.buffer.as_slice()[from..to]),
             Some(Place::Shortened) => Found::Line(&self.line),
             None if self.long.is_some() => Found::End(&[]),
-            None => Found::End(&self.buffer[self.start..self.end]),
+            None => Found::End(&self.buffer.as_slice()[self.start..self.end]),
         })
     }
 
     /// The next line, and whether it has a newline, which the last one may lack; `None` at the end.
     pub(crate) fn next_or_rest(&mut self) -> io::Result<Option<(&[u8], bool)>> {
         Ok(match self.advance()? {
-            Some(Place::Buffer(from, to)) => Some((&self.buffer[from..to], true)),
+            Some(Place::Buffer(from, to)) => Some((&self.buffer.as_slice()[from..to], true)),
             Some(Place::Shortened) => Some((&self.line, true)),
             None if self.long.is_some() => {
                 self.line = self.long.take().map_or(Vec::new(), |long| long.kept);
@@ -124,7 +126,7 @@ impl<R: Read> BoundedLines<R> {
             None => {
                 let from = std::mem::replace(&mut self.start, self.end);
                 self.offset += (self.end - from) as u64;
-                Some((&self.buffer[from..self.end], false))
+                Some((&self.buffer.as_slice()[from..self.end], false))
             }
         })
     }
@@ -133,7 +135,7 @@ impl<R: Read> BoundedLines<R> {
     fn advance(&mut self) -> io::Result<Option<Place>> {
         let mut searched = 0;
         while self.long.is_none() {
-            let window = &self.buffer[self.start..self.end];
+            let window = &self.buffer.as_slice()[self.start..self.end];
             if let Some(at) = memchr::memchr(b'\n', &window[searched..]) {
                 let from = self.start;
                 self.start += searched + at + 1;
@@ -153,7 +155,7 @@ impl<R: Read> BoundedLines<R> {
     /// Finds the end of the next line, which is long and begins in the buffer.
     fn advance_long(&mut self) -> io::Result<Option<Place>> {
         while let Some(long) = &mut self.long {
-            let window = &self.buffer[self.start..self.end];
+            let window = &self.buffer.as_slice()[self.start..self.end];
             let newline = memchr::memchr(b'\n', window);
             let length = newline.unwrap_or(window.len());
             long.add(&window[..length]);
@@ -174,16 +176,20 @@ impl<R: Read> BoundedLines<R> {
 
     fn fill(&mut self) -> io::Result<usize> {
         if self.start > 0 {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
+            // What is kept ends with a page, so that the next page of the file is copied to a page.
+            let kept = self.end - self.start;
+            let end = kept.next_multiple_of(PAGE);
+            self.buffer.bytes().copy_within(self.start..self.end, end - kept);
+            (self.start, self.end) = (end - kept, end);
         }
-        if self.end == self.buffer.len() {
-            self.buffer.resize(self.buffer.len() * 2, 0);
+        let size = self.buffer.as_slice().len();
+        if self.end == size {
+            self.buffer.resize(2 * size);
         }
-        let most = (self.buffer.len() - self.end).min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let size = self.buffer.as_slice().len();
+        let most = (size - self.end).min(usize::try_from(self.left).unwrap_or(usize::MAX));
         loop {
-            match self.reader.read(&mut self.buffer[self.end..self.end + most]) {
+            match self.reader.read(&mut self.buffer.bytes()[self.end..self.end + most]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
                 Ok(got) => {
