@@ -94,7 +94,7 @@ impl Machine {
             "token_usage_record" => {
                 let fields = &line.fields;
                 if let Some(tokens) = self.file.counter.record(fields.usage, fields.response_id) {
-                    self.count_tokens(text(fields.turn_id).as_deref(), line.at, tokens);
+                    self.count_tokens(text(fields.turn_id).as_deref(), line.at(), tokens);
                 }
             }
             "world_state"
@@ -116,7 +116,7 @@ impl Machine {
         if self.file.metas == 1 {
             self.file.id = string(line.fields.id).and_then(|id| Id::parse(&id));
             let at = text(line.fields.timestamp).and_then(|at| Timestamp::parse(&at));
-            self.file.started_at = at.or(line.at);
+            self.file.started_at = at.or(line.at());
             self.cwd = string(line.fields.cwd).or(self.cwd.take());
             let is_subagent = line.fields.source.is_some_and(|source| source.get().contains("\"subagent\""));
             self.set_subagent(is_subagent);
@@ -157,7 +157,7 @@ impl Machine {
             open.reply = None;
         }
         let summary = (!summary.is_empty()).then_some(summary);
-        let item = Item::new(Role::Compaction, summary, line.at, Detail::Plain {});
+        let item = Item::new(Role::Compaction, summary, line.at(), Detail::Plain {});
         self.add(None, Slot::new(None, item, Wait::Nothing));
         if let Some(open) = &mut self.open {
             open.is_compacted = true;
@@ -197,37 +197,42 @@ impl Machine {
             "task_complete" | "turn_complete" | "turn_aborted" => self.turn_ended(line, turn_id),
             "user_message" => {
                 let images = list(fields.images).len() + list(fields.local_images).len();
-                self.user_message(turn_id, &text(fields.message).unwrap_or_default(), images as u64, line.at);
+                self.user_message(
+                    turn_id,
+                    &text(fields.message).unwrap_or_default(),
+                    images as u64,
+                    line.at(),
+                );
             }
             "agent_message" if !self.is_of_reviewer(turn_id) => {
                 let message = string(fields.message).unwrap_or_default();
-                self.agent_message(turn_id, message, string(fields.phase), line.at);
+                self.agent_message(turn_id, message, string(fields.phase), line.at());
             }
             "agent_reasoning" if !self.is_of_reviewer(turn_id) => {
-                self.wait_for_reasoning(fields.text, line.at)
+                self.wait_for_reasoning(fields.text, line.at())
             }
             "agent_reasoning" => {}
             "item_completed" => self.item(line, turn_id),
             "token_count" => {
                 if let Some(tokens) = self.file.counter.count(fields.info) {
-                    self.count_tokens(None, line.at, tokens);
+                    self.count_tokens(None, line.at(), tokens);
                 }
             }
             "patch_apply_end" if !self.is_of_reviewer(turn_id) => {
                 let has_failed = read::<bool>(fields.success) == Some(false);
-                self.file_change(line.at, turn_id, fields.call_id, fields, has_failed);
+                self.file_change(line.at(), turn_id, fields.call_id, fields, has_failed);
             }
             "mcp_tool_call_end" if !self.is_of_reviewer(turn_id) => {
                 let call = object(fields.invocation);
-                self.mcp_call(line.at, turn_id, fields.call_id, &call, fields.result, None);
+                self.mcp_call(line.at(), turn_id, fields.call_id, &call, fields.result, None);
             }
             "web_search_end" if !self.is_of_reviewer(turn_id) => {
-                self.search(line.at, turn_id, fields, true);
+                self.search(line.at(), turn_id, fields, true);
             }
-            "entered_review_mode" => self.review_entered(line.at, turn_id, fields),
-            "exited_review_mode" => self.review_finished(line.at, turn_id, fields),
-            "context_compacted" => self.compaction(turn_id, line.at),
-            "thread_rolled_back" => self.roll_back(read(fields.num_turns).unwrap_or(0), line.at),
+            "entered_review_mode" => self.review_entered(line.at(), turn_id, fields),
+            "exited_review_mode" => self.review_finished(line.at(), turn_id, fields),
+            "context_compacted" => self.compaction(turn_id, line.at()),
+            "thread_rolled_back" => self.roll_back(read(fields.num_turns).unwrap_or(0), line.at()),
             "thread_goal_updated" => self.goal_updated(line),
             "thread_settings_applied" => {
                 let settings = object(fields.thread_settings);
@@ -264,7 +269,7 @@ impl Machine {
             return;
         }
         self.file.has_starts = true;
-        self.start(turn_id.map(str::to_owned), moment(line.at, line.fields.started_at), false);
+        self.start(turn_id.map(str::to_owned), moment(line.at(), line.fields.started_at), false);
     }
 
     fn turn_ended(&mut self, line: &Line<'_>, turn_id: Option<&str>) {
@@ -281,7 +286,7 @@ impl Machine {
         });
         let end = End {
             status: Some(status),
-            at: moment(line.at, fields.completed_at),
+            at: moment(line.at(), fields.completed_at),
             duration_ms: read(fields.duration_ms),
             error,
         };
@@ -420,7 +425,7 @@ impl Machine {
         if is_called {
             return;
         }
-        let item = Item::new(Role::Goal, objective, line.at, Detail::Goal { state });
+        let item = Item::new(Role::Goal, objective, line.at(), Detail::Goal { state });
         let turn_id = text(line.fields.turn_id_camel);
         if self.open.is_some() {
             self.add(turn_id.as_deref(), Slot::new(None, item, Wait::Nothing));

@@ -15,7 +15,7 @@ impl Machine {
             self.summary.unknown_lines += 1;
             return;
         };
-        let at = read(line.fields.started_at_ms).map(Timestamp).or(line.at);
+        let at = read(line.fields.started_at_ms).map(Timestamp).or(line.at());
         let kind = text(item.kind).unwrap_or_default();
         if self.is_of_reviewer(turn_id) && kind != "ExitedReviewMode" {
             return;

@@ -33,10 +33,10 @@ impl Machine {
             ("reasoning", _) => {
                 let summary =
                     list(fields.summary).into_iter().filter_map(|part| string(object(Some(part)).text));
-                self.reasoning(turn_id, summary.collect(), line.at, false);
+                self.reasoning(turn_id, summary.collect(), line.at(), false);
             }
             ("agent_message", _) => self.agent_report(line, turn_id),
-            ("web_search_call", _) => self.search(line.at, turn_id, fields, false),
+            ("web_search_call", _) => self.search(line.at(), turn_id, fields, false),
             (kind, _) if is_output => self.output(kind, line),
             (kind, _) if kind.ends_with("_call") => self.call(kind, line, turn_id),
             ("ghost_snapshot" | "additional_tools" | "compaction" | "compaction_summary" | "other", _) => {}
@@ -49,20 +49,20 @@ impl Machine {
     fn user_copy(&mut self, line: &Line<'_>, turn_id: Option<&str>, is_bare: bool) {
         let Copied { typed: whole, images, commands } = copied(&line.fields);
         for (command, output) in commands {
-            self.user_command(line.at, turn_id, command, output);
+            self.user_command(line.at(), turn_id, command, output);
         }
         if whole.trim().is_empty() && images == 0 {
             return;
         }
         if is_bare {
-            return self.user_message(None, &whole, images, line.at);
+            return self.user_message(None, &whole, images, line.at());
         }
         // The message itself is an event; its copy counts only in a turn that has none.
         let is_of_open = self.open.as_ref().is_some_and(|open| {
             !open.has_user && turn_id.is_none_or(|id| open.place.id.as_deref() == Some(id))
         });
         if is_of_open && !self.is_ending() {
-            let item = Item::new(Role::User, Some(whole), line.at, Detail::Message { phase: None, images });
+            let item = Item::new(Role::User, Some(whole), line.at(), Detail::Message { phase: None, images });
             self.wait_for_event(item, true);
         }
     }
@@ -71,13 +71,14 @@ impl Machine {
         let (text, _) = parts(line.fields.content);
         let phase = string(line.fields.phase);
         if is_bare {
-            return self.agent_message(None, text, phase, line.at);
+            return self.agent_message(None, text, phase, line.at());
         }
         let is_of_open = self.open.as_ref().is_some_and(|open| {
             !open.has_answer && turn_id.is_none_or(|id| open.place.id.as_deref() == Some(id))
         });
         if is_of_open && !self.is_ending() && !text.is_empty() {
-            let item = Item::new(Role::Assistant, Some(text), line.at, Detail::Message { phase, images: 0 });
+            let item =
+                Item::new(Role::Assistant, Some(text), line.at(), Detail::Message { phase, images: 0 });
             self.wait_for_event(item, false);
         }
     }
@@ -103,7 +104,7 @@ impl Machine {
         let message = AgentMessage::of(&line.fields);
         let action = if message.is_task() { AgentAction::Task } else { AgentAction::Report };
         let payload = Some(message.payload).filter(|payload| !payload.is_empty());
-        let item = Item::new(Role::Agent, payload, line.at, Detail::Agent { action });
+        let item = Item::new(Role::Agent, payload, line.at(), Detail::Agent { action });
         self.add(turn_id, Slot::new(None, item, Wait::Nothing));
     }
 
@@ -116,7 +117,7 @@ impl Machine {
         let name = text(fields.name).unwrap_or_default();
         let words = text(fields.arguments).or(text(fields.input)).unwrap_or_default();
         let given = Fields::of(&words);
-        let item = |role, text: Option<String>, detail| Item::new(role, text, line.at, detail);
+        let item = |role, text: Option<String>, detail| Item::new(role, text, line.at(), detail);
         let action = agent_action(&name, text(fields.namespace).as_deref(), &words);
         let item = match (kind, &*name) {
             (

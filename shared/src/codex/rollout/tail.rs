@@ -232,7 +232,7 @@ impl TailReader {
             let is_behind = self.end_ordinal.zip(line.ordinal).is_some_and(|(end, at)| at >= end);
             let turn = text(line.fields.turn_id).and_then(|id| Id::parse(&id));
             // A line without an envelope has no time of its own.
-            let at = line.at.filter(|_| line.kind != "bare");
+            let at = line.at().filter(|_| line.kind != "bare");
             (!is_behind).then(|| (at, turn, LineKind::of(line)))
         })
         .flatten() else {

@@ -49,7 +49,7 @@ pub fn last_message(path: &Path) -> io::Result<Option<LastMessage>> {
         {
             return ControlFlow::Continue(());
         }
-        let Some((at, kind)) = Line::read(line, |line| (line.at, LineKind::of(line))) else {
+        let Some((at, kind)) = Line::read(line, |line| (line.at(), LineKind::of(line))) else {
             return ControlFlow::Continue(());
         };
         match kind {

@@ -15,7 +15,7 @@ pub(crate) type Raw<'a> = Option<Json<'a>>;
 /// A line of a rollout.
 #[derive(Default)]
 pub(crate) struct Line<'a> {
-    pub(crate) at: Option<Timestamp>,
+    timestamp: Raw<'a>,
     pub(crate) ordinal: Option<u64>,
     /// The type of the envelope; of a line without an envelope, `bare`.
     pub(crate) kind: Cow<'a, str>,
@@ -98,6 +98,11 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Line<'a> {
+    /// The time in the envelope. Most lines are read without it.
+    pub(crate) fn at(&self) -> Option<Timestamp> {
+        text(self.timestamp).and_then(|at| Timestamp::parse(&at))
+    }
+
     /// Passes the line that a text has, if it is one.
     pub(crate) fn read<T>(bytes: &[u8], take: impl FnOnce(&Line<'_>) -> T) -> Option<T> {
         Line::parse(&text_of_line(bytes)).map(|line| take(&line))
@@ -111,7 +116,7 @@ impl<'a> Line<'a> {
         cursor.members(|key, value| {
             match key {
                 "payload" => has_payload = line.fields.read(value, true)?,
-                "timestamp" => line.at = string_of(value.value()?).and_then(|at| Timestamp::parse(&at)),
+                "timestamp" => line.timestamp = Some(value.value()?),
                 "ordinal" => line.ordinal = read(value.value()),
                 "type" => line.kind = string_of(value.value()?).unwrap_or_default(),
                 _ => drop(value.value()?),

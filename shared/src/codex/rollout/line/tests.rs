@@ -46,7 +46,7 @@ fn every_recorded_session_says_what_its_index_and_its_tail_say() {
         while let Some(line) = lines.next().unwrap() {
             let RawLine::Whole(line) = line else { panic!() };
             let of = |line: &Line<'_>| {
-                assert!(line.at.is_some(), "{place}");
+                assert!(line.at().is_some(), "{place}");
                 (line.fields.turn_id.is_some(), line.ordinal.is_some(), LineKind::of(line), {
                     (line.kind == "session_meta")
                         .then(|| string(line.fields.id).and_then(|id| Id::parse(&id)))
@@ -172,7 +172,7 @@ fn odd_shapes_cost_no_more_than_themselves() {
     }
     let odd = r#"{"timestamp":5,"ordinal":-1,"type":"event_msg","payload":{"type":"turn_complete","turn_id":7,"last_agent_message":"m","error":null}}"#;
     assert_eq!(kind(odd), LineKind::TurnCompleted);
-    Line::read(odd.as_bytes(), |line| assert_eq!((line.at, line.ordinal), (None, None))).unwrap();
+    Line::read(odd.as_bytes(), |line| assert_eq!((line.at(), line.ordinal), (None, None))).unwrap();
     let failed = r#"{"type":"event_msg","payload":{"type":"task_complete","error":{"message":"m","codex_error_info":{"a":1}}}}"#;
     let error = TurnError { message: Some("m".into()), info: Some(serde_json::json!({"a": 1})) };
     assert_eq!(kind(failed), LineKind::TurnFailed { error });
