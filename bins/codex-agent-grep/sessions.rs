@@ -176,8 +176,9 @@ fn feed_selected(
         ..shown.clone()
     };
     // One listing has both; but where the first matches are enough, the others need not be read.
+    let hides = !has_subagents || archived == Archived::No;
     let filters = match args.common.limit {
-        _ if is_quiet() => vec![shown],
+        _ if is_quiet() || !hides => vec![shown],
         Some(_) => vec![shown, all],
         None => vec![all],
     };

@@ -1,5 +1,7 @@
 //! Memory that files are read into.
 
+use std::ops::Range;
+
 /// The size of a page.
 pub(crate) const PAGE: usize = 4 << 10;
 
@@ -39,6 +41,17 @@ impl Block {
     pub(crate) fn bytes(&mut self) -> &mut [u8] {
         &mut self.memory[self.from..self.from + self.size]
     }
+}
+
+/// Moves bytes to the first pages of a block, so that they end with a page and the next page of a file is read to a page.
+/// Returns where they are.
+pub(crate) fn keep(block: &mut [u8], kept: Range<usize>) -> (usize, usize) {
+    let to = kept.len().next_multiple_of(PAGE);
+    let from = to - kept.len();
+    if kept.start != from {
+        block.copy_within(kept, from);
+    }
+    (from, to)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use std::io::{self, Read};
 
-use super::block::{Block, PAGE};
+use super::block::{Block, keep};
 
 /// A longer line is shortened while it is read.
 const LONG: usize = 1 << 20;
@@ -176,11 +176,7 @@ impl<R: Read> BoundedLines<R> {
 
     fn fill(&mut self) -> io::Result<usize> {
         if self.start > 0 {
-            // What is kept ends with a page, so that the next page of the file is copied to a page.
-            let kept = self.end - self.start;
-            let end = kept.next_multiple_of(PAGE);
-            self.buffer.bytes().copy_within(self.start..self.end, end - kept);
-            (self.start, self.end) = (end - kept, end);
+            (self.start, self.end) = keep(self.buffer.bytes(), self.start..self.end);
         }
         let size = self.buffer.as_slice().len();
         if self.end == size {

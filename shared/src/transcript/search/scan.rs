@@ -6,13 +6,12 @@
 //! beginning shows that it becomes no item that is searched.
 
 use std::io::{self, Read};
-use std::ops::Range;
 
 use super::kinds::{MESSAGES, Roles, roles_of_line};
 use super::pattern::Pattern;
 use super::prefilter::Prefilter;
 use crate::codex::rollout::wire::{Line, text, text_of_line};
-use crate::ndjson::block::{Block, PAGE};
+use crate::ndjson::block::{Block, PAGE, keep};
 use crate::transcript::events::typed_of_event;
 use crate::transcript::head::HEAD;
 use crate::transcript::items::parts;
@@ -26,16 +25,6 @@ const FIRST: usize = 32 << 10;
 const LONG: usize = 1 << 20;
 /// The part of a long line that is searched again with what follows it.
 const OVERLAP: usize = 256;
-
-/// Moves bytes to the first pages of a buffer, so that they end with a page, and returns where they are.
-fn keep(buffer: &mut [u8], kept: Range<usize>) -> (usize, usize) {
-    let to = kept.len().next_multiple_of(PAGE);
-    let from = to - kept.len();
-    if kept.start != from {
-        buffer.copy_within(kept, from);
-    }
-    (from, to)
-}
 
 /// The conditions of a line.
 pub(super) struct Scan<'s> {
