@@ -9,8 +9,12 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// The length of a string in which a loop over its bytes is faster than a search.
+/// The length of a string whose end is found sooner without a search.
 const NEAR: usize = 16;
+/// The length of what is compared at once in it.
+const WORD: usize = 8;
+/// The length of the pieces of a string in which escapes are checked.
+const STRETCH: usize = 1 << 10;
 
 /// A value in a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -167,14 +171,18 @@ impl<'a> Cursor<'a> {
         self.skips(b'"').then_some(())?;
         let text = self.text.as_bytes();
         let (from, mut at) = (self.at, self.at);
-        // Keys and most values are so short that a loop finds their end sooner.
-        let near = &text[from..text.len().min(from + NEAR)];
-        if let Some(end) = near.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
-            if near[end] == b'"' {
-                self.at = from + end + 1;
-                return Some(&self.text[from..from + end]);
+        // Keys and most values are so short that their end is found sooner without a search.
+        for _ in 0..NEAR / WORD {
+            let Some(word) = text[at..].first_chunk::<WORD>() else { break };
+            let next = quote_or_backslash(*word);
+            at += next;
+            if next < WORD {
+                if text[at] == b'"' {
+                    self.at = at + 1;
+                    return Some(&self.text[from..at]);
+                }
+                break;
             }
-            at += end;
         }
         loop {
             let found = at + memchr::memchr(b'"', text.get(at..)?)?;
@@ -187,6 +195,16 @@ impl<'a> Cursor<'a> {
             }
         }
     }
+}
+
+/// The number of bytes before the first quote or backslash of a word; its length if it has none.
+fn quote_or_backslash(word: [u8; WORD]) -> usize {
+    const ONES: u64 = u64::MAX / 0xff;
+    let word = u64::from_le_bytes(word);
+    // The highest bit of the first byte that is zero, and of none before it.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+    found.trailing_zeros() as usize / 8
 }
 
 /// The text in the inside of a JSON string, with a replacement character for each surrogate without its other half; `None`
@@ -235,15 +253,34 @@ pub(crate) fn unescaped(inside: &str) -> Option<Cow<'_, str>> {
 /// Whether the inside of a JSON string has valid escapes alone, so that it has a text.
 pub(crate) fn is_valid(inside: &str) -> bool {
     let (bytes, mut at) = (inside.as_bytes(), 0);
-    while let Some(found) = memchr::memchr(b'\\', &bytes[at..]) {
-        at += found;
-        at += match bytes.get(at + 1) {
-            Some(b'n' | b't' | b'r' | b'b' | b'f' | b'"' | b'\\' | b'/') => 2,
-            _ if unit(&inside[at..]).is_some() => 6,
-            _ => return false,
-        };
+    while at < bytes.len() {
+        let end = bytes.len().min(at + STRETCH);
+        if end < bytes.len() && has_plain_escapes(&bytes[at..=end]) {
+            at = end;
+            continue;
+        }
+        while let Some(found) = memchr::memchr(b'\\', bytes.get(at..end).unwrap_or_default()) {
+            at += found;
+            at += match bytes.get(at + 1) {
+                Some(b'n' | b't' | b'r' | b'b' | b'f' | b'"' | b'\\' | b'/') => 2,
+                _ if unit(&inside[at..]).is_some() => 6,
+                _ => return false,
+            };
+        }
+        at = at.max(end);
     }
     true
+}
+
+/// Whether each backslash but the last byte is that of an escape that most texts have no other than. Such an escape ends
+/// no later than with the last byte. All bytes are compared, many at a time, because texts have a newline every few words.
+fn has_plain_escapes(bytes: &[u8]) -> bool {
+    let pairs = bytes.iter().zip(&bytes[1..]);
+    let others = pairs.fold(0, |others, (first, second)| {
+        let is_plain = (*second == b'n') | (*second == b'"') | (*second == b't') | (*second == b'r');
+        others | u8::from((*first == b'\\') & !is_plain)
+    });
+    others == 0
 }
 
 /// The number in an escape such as `\u00e9`.
@@ -256,6 +293,7 @@ fn unit(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codex::rollout::mutations::Dice;
 
     #[test]
     fn values_are_found_by_the_structure_alone() {
@@ -291,16 +329,60 @@ mod tests {
         }
     }
 
+    /// Texts with quotes and escapes near and far from each other, most of them with one fault or none, and texts with one
+    /// of them where the first stretch ends.
+    fn texts() -> impl Iterator<Item = String> {
+        const PIECES: [&str; 12] =
+            ["\\n", "\\\"", "\\t", "\\r", "a", "é", "\\\\", "\\u00e9", "\\/", "\\b", "\\f", "\\ud83d"];
+        const FAULTS: [&str; 6] = ["\"", "\\", "\\u12", "\\é", "\\u+123", "\\x"];
+        let at_end = (STRETCH - 8..STRETCH + 2).flat_map(|at| {
+            let text = move |piece: &&str| format!("{}{piece}{}", "x".repeat(at), "y".repeat(STRETCH));
+            PIECES.iter().chain(&FAULTS).map(text)
+        });
+        let mut dice = Dice(11);
+        let random = (0..4000).map(move |_| {
+            let (count, most) = ([4, 40, 400][dice.roll(3)], [2, 20, 120][dice.roll(3)]);
+            let kinds = [6, 6, 7, PIECES.len()][dice.roll(4)];
+            let mut text = String::new();
+            for _ in 0..dice.roll(count) {
+                text.push_str(&["x", "é"][dice.roll(2)].repeat(dice.roll(most)));
+                text.push_str(PIECES[dice.roll(kinds)]);
+                if dice.roll(2 * count) == 0 {
+                    text.push_str(FAULTS[dice.roll(FAULTS.len())]);
+                }
+            }
+            text
+        });
+        at_end.chain(random)
+    }
+
     #[test]
     fn a_string_ends_at_the_first_quote_that_no_backslash_escapes() {
-        for before in ["", "x", "éé", "a text that is longer than most keys are"] {
-            for count in 0..5 {
-                let text = format!("\"{before}{}\",\"\"", "\\".repeat(count));
-                let whole = Cursor::of(&text).string();
-                let expected = before.len() + count + if count % 2 == 0 { 0 } else { 2 };
-                assert_eq!(whole.map(str::len), Some(expected), "{text}");
+        for text in texts() {
+            let text = format!("\"{text}");
+            let (mut is_escape, mut end) = (false, None);
+            for (at, c) in text.char_indices().skip(1) {
+                if c == '"' && !is_escape {
+                    end = Some(at);
+                    break;
+                }
+                is_escape = c == '\\' && !is_escape;
             }
+            let mut cursor = Cursor::of(&text);
+            assert_eq!(cursor.string(), end.map(|end| &text[1..end]), "{text}");
+            assert!(end.is_none_or(|end| cursor.at == end + 1), "{text}");
         }
+    }
+
+    #[test]
+    fn a_text_is_valid_that_can_be_unescaped() {
+        let mut valid = 0;
+        for text in texts() {
+            let is_text = unescaped(&text).is_some();
+            assert_eq!(is_valid(&text), is_text, "{text}");
+            valid += u32::from(is_text && text.len() > 2 * STRETCH);
+        }
+        assert!(valid > 100, "{valid}");
     }
 
     #[test]
