@@ -4,9 +4,9 @@ use std::io;
 
 use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Result, reason, warn};
-use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::ndjson::{Output, has_written};
 use codex_agent_shared::record::Id;
-use codex_agent_shared::terminal::is_terminal;
+use codex_agent_shared::terminal::{Look, is_terminal, painted};
 use codex_agent_shared::text::{cell, counted, harmless};
 use codex_agent_shared::transcript::stats::Sums;
 use codex_agent_shared::transcript::{Detail, Options, Reader, Record, raw_lines};
@@ -24,6 +24,10 @@ use super::oneline::Oneline;
 use super::people::{LINES, Page, Style};
 use super::targets::Target;
 use codex_agent_shared::transcript::prose;
+
+/// The lines before a transcript that is printed again.
+const ROLLED_BACK: [&str; 2] =
+    ["A rollback that came later undid a turn above.", "The transcript without it:"];
 
 /// Prints the transcripts; returns whether all that was asked for exists.
 pub(super) fn print_all(
@@ -51,7 +55,8 @@ pub(super) fn print_all(
             let mut files = Files::new(view, color, own.width);
             for target in targets {
                 files.directory = target.session.cwd.as_deref().filter(|_| !is_one).map(str::to_owned);
-                let read = records(args, index, target, &mut |record| match &record {
+                let reader = open(args, index, target, false)?;
+                let read = records(args, target, reader, &mut |record| match &record {
                     Record::Item(item) => files.add(item, output),
                     _ => Ok(()),
                 })?;
@@ -62,7 +67,8 @@ pub(super) fn print_all(
         Way::Json => {
             let mut early = Early::new();
             for target in targets {
-                let read = records(args, index, target, &mut |record| {
+                let reader = open(args, index, target, false)?;
+                let read = records(args, target, reader, &mut |record| {
                     output.record(&record)?;
                     early.write(output)
                 })?;
@@ -73,7 +79,8 @@ pub(super) fn print_all(
             let mut rows = Oneline::new(color, is_terminal() || own.width.is_some());
             let mut early = Early::new();
             for target in targets {
-                let read = records(args, index, target, &mut |record| {
+                let reader = open(args, index, target, false)?;
+                let read = records(args, target, reader, &mut |record| {
                     rows.add(&record, &target.session, output)?;
                     early.write(output)
                 })?;
@@ -85,31 +92,66 @@ pub(super) fn print_all(
             let mut page = Markdown { output, full: own.full };
             for target in targets {
                 page.session(&target.session)?;
-                is_complete &= blocks(args, index, target, &mut |block| page.block(block))?.1.is_found;
+                let reader = open(args, index, target, false)?;
+                is_complete &= blocks(args, target, reader, &mut |block| page.block(block))?.1.is_found;
             }
         }
         Way::Html => {
             let mut page = Html::new(output, own.full);
             for target in targets {
                 page.session(&target.session)?;
-                is_complete &= blocks(args, index, target, &mut |block| page.block(block))?.1.is_found;
+                let reader = open(args, index, target, false)?;
+                is_complete &= blocks(args, target, reader, &mut |block| page.block(block))?.1.is_found;
             }
             page.finish()?;
         }
         Way::People => {
-            let lines = if own.full { None } else { Some(own.lines.unwrap_or(LINES)) };
-            let mut page = Page::new(Style::new(color, own.width, lines, own.full), output);
-            for (at, target) in targets.iter().enumerate() {
-                let is_part = own.choice.is_part() || own.last.is_some() || target.turn.is_some();
-                page.shows_inherited = own.inherited || is_part;
-                page.session(&target.session, at > 0);
-                let (sums, read) = blocks(args, index, target, &mut |block| page.block(block))?;
-                page.end((!is_part).then_some(&sums), read.undone, own.undone)?;
-                is_complete &= read.is_found;
+            // On a terminal the first screen of a long session is shown before it is known which turns were rolled back.
+            let is_whole = !own.choice.is_part() && own.around.is_none();
+            let at_once = is_terminal() && is_whole && matches!(targets, [one] if one.turn.is_none());
+            if let Some(is_complete) = print_people(args, index, targets, at_once, output)? {
+                return Ok(is_complete);
             }
+            if has_written() {
+                output.text(b"", b"\n")?;
+                for line in ROLLED_BACK {
+                    output.text(painted(line, Look::Dim, color).as_bytes(), b"\n")?;
+                }
+                output.text(b"", b"\n")?;
+            } else {
+                output.clear();
+            }
+            is_complete = print_people(args, index, targets, false, output)?.unwrap_or(false);
         }
     }
     Ok(is_complete)
+}
+
+/// Prints the transcripts for people. `None` if a turn was printed that turns out to be undone.
+fn print_people(
+    args: &Args,
+    index: &mut Index,
+    targets: &[Target],
+    at_once: bool,
+    output: &mut Output,
+) -> Result<Option<bool>> {
+    let own = &args.own;
+    let lines = if own.full { None } else { Some(own.lines.unwrap_or(LINES)) };
+    let mut page = Page::new(Style::new(args.common.color.is_on(), own.width, lines, own.full), output);
+    let mut is_complete = true;
+    for (at, target) in targets.iter().enumerate() {
+        let is_part = own.choice.is_part() || own.last.is_some() || target.turn.is_some();
+        page.shows_inherited = own.inherited || is_part;
+        page.session(&target.session, at > 0);
+        let reader = open(args, index, target, at_once)?;
+        let (sums, read) = blocks(args, target, reader, &mut |block| page.block(block))?;
+        if read.is_refuted {
+            return Ok(None);
+        }
+        page.end((!is_part).then_some(&sums), read.undone, own.undone)?;
+        is_complete &= read.is_found;
+    }
+    Ok(Some(is_complete))
 }
 
 /// The form of the output.
@@ -208,12 +250,20 @@ fn print_last(
     Ok(true)
 }
 
-/// A reader of the transcript of a target; of a long one only the last turns are read if only these are chosen.
-fn open(args: &Args, index: &mut Index, target: &Target) -> Result<Reader> {
+/// A reader of the transcript of a target; of a long one only the last turns are read if only these are chosen, and with
+/// `at_once` records are to be confirmed.
+fn open(args: &Args, index: &mut Index, target: &Target, at_once: bool) -> Result<Reader> {
     // Undone turns are counted also where they are not shown.
     let undone = args.own.undone || target.names_id() || way(args) == Way::People;
     let options = Options { undone, copied: args.own.inherited, live: false };
-    open_last(index, target, args.own.last.map(|last| last as u64), options)
+    match args.own.last {
+        None if at_once => {
+            let (id, named) = (target.id()?, target.session.rollout_path.as_deref());
+            let opened = Reader::of_session_at_once(index.files(), id, named, options);
+            opened.map_err(|error| unreadable(id, &error))
+        }
+        last => open_last(index, target, last.map(|last| last as u64), options),
+    }
 }
 
 /// A reader of the transcript of a target, or of its last turns.
@@ -242,6 +292,8 @@ pub(super) fn unreadable(id: Id, error: &io::Error) -> Error {
 /// The end of reading a transcript.
 #[derive(Debug, Default)]
 struct Read {
+    /// Whether a turn was passed on that turns out to be undone. What follows it was not read.
+    is_refuted: bool,
     /// Whether the turn or item that was named exists.
     is_found: bool,
     /// The number of turns that were rolled back or reverted.
@@ -251,12 +303,11 @@ struct Read {
 /// Passes the chosen records of a target on.
 fn records(
     args: &Args,
-    index: &mut Index,
     target: &Target,
+    mut reader: Reader,
     take: &mut dyn FnMut(Record) -> Result<()>,
 ) -> Result<Read> {
     let id = target.id()?;
-    let mut reader = open(args, index, target)?;
     let named = target.turn.as_ref().map(|turn| args.own.choice.of_turn(turn));
     let mut around = None;
     let choice = match (named, &args.own.around) {
@@ -273,7 +324,13 @@ fn records(
     let is_part = args.own.choice.is_part() || args.own.last.is_some() || target.turn.is_some();
     let shows_inherited = args.own.inherited || is_part || matches!(way(args), Way::Json | Way::People);
     let mut is_found = false;
+    let refuted = |reader: &mut Reader, waits: bool| {
+        reader.confirm(waits).map_err(|error| unreadable(id, &error)).map(|stands| !stands)
+    };
     while let Some(record) = reader.next_record().map_err(|error| unreadable(id, &error))? {
+        if refuted(&mut reader, has_written())? {
+            return Ok(Read { is_refuted: true, ..Read::default() });
+        }
         if (is_undone(&record) && !shows_undone) || (is_inherited(&record) && !shows_inherited) {
             continue;
         }
@@ -295,6 +352,9 @@ fn records(
             None => {}
         }
     }
+    if refuted(&mut reader, true)? {
+        return Ok(Read { is_refuted: true, ..Read::default() });
+    }
     for problem in reader.problems() {
         warn(format_args!("session '{id}': {problem}"));
     }
@@ -307,9 +367,9 @@ fn records(
     if !is_found && target.turn.is_none() && args.own.choice.is_part() {
         let turns = counted(summary.turns, "turn");
         warn(format_args!("session '{id}' has {turns}, and none of --turns"));
-        return Ok(Read { is_found: false, undone });
+        return Ok(Read { undone, ..Read::default() });
     }
-    Ok(Read { is_found: target.report_missing(is_found), undone })
+    Ok(Read { is_found: target.report_missing(is_found), undone, is_refuted: false })
 }
 
 fn is_undone(record: &Record) -> bool {
@@ -331,11 +391,14 @@ fn is_inherited(record: &Record) -> bool {
 /// Passes the chosen blocks of a target on.
 fn blocks(
     args: &Args,
-    index: &mut Index,
     target: &Target,
+    reader: Reader,
     take: &mut dyn FnMut(&Block) -> Result<()>,
 ) -> Result<(Sums, Read)> {
     let mut blocks = Blocks::new(take);
-    let read = records(args, index, target, &mut |record| blocks.add(record))?;
+    let read = records(args, target, reader, &mut |record| blocks.add(record))?;
+    if read.is_refuted {
+        return Ok((Sums::default(), read));
+    }
     Ok((blocks.finish()?, read))
 }

@@ -339,6 +339,12 @@ pub fn close_pager() {
     PAGER.take();
 }
 
+/// Whether this thread has written output, so that it cannot be taken back.
+#[doc(hidden)]
+pub fn has_written() -> bool {
+    HAS_WRITTEN.get()
+}
+
 /// The lines that a text takes on a screen of so many columns.
 fn count_lines(text: &[u8], columns: usize) -> usize {
     let text = String::from_utf8_lossy(text);
@@ -358,6 +364,8 @@ thread_local! {
     static SCREEN: Cell<Option<Screen>> = const { Cell::new(None) };
     /// The pager that was started.
     static PAGER: RefCell<Option<Box<dyn Pipe>>> = const { RefCell::new(None) };
+    /// Whether this thread has written output.
+    static HAS_WRITTEN: Cell<bool> = const { Cell::new(false) };
     /// The buffer of the [`Output`] of this thread that is written before [`Records`] waits.
     static WRITTEN_BEFORE_WAITING: RefCell<Weak<RefCell<Vec<u8>>>> = const { RefCell::new(Weak::new()) };
 }
@@ -379,6 +387,7 @@ fn write_checked(buffer: &RefCell<Vec<u8>>) -> Result<()> {
 fn write(buffer: &RefCell<Vec<u8>>) -> Result<()> {
     SCREEN.set(None);
     let mut buffer = buffer.borrow_mut();
+    HAS_WRITTEN.set(HAS_WRITTEN.get() || !buffer.is_empty());
     let written = PAGER.with_borrow_mut(|pager| match pager {
         Some(pager) => {
             pager.write(&buffer);
@@ -460,6 +469,13 @@ impl Output {
         }
         drop(buffer);
         if is_full { self.flush() } else { Ok(()) }
+    }
+
+    /// Drops the buffered text.
+    #[doc(hidden)]
+    pub fn clear(&mut self) {
+        self.buffer.borrow_mut().clear();
+        (self.lines, self.counted) = (0, 0);
     }
 
     /// The size of the buffered text, in bytes.

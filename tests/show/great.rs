@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::shown;
 use crate::world::World;
+use crate::world::terminal::{Terminal, without_escapes};
 
 const PARENT: &str = "01a2220e-0000-7000-8000-00000000000a";
 const COPY: &str = "01a2220e-1000-7000-8000-00000000000b";
@@ -179,6 +180,45 @@ fn the_end_of_a_gigabyte_is_found_by_reading_little() {
     let found = crate::world::json(&shown(&world, &[CHAINED, "--json", "-n", "2"]));
     let texts: Vec<&str> = found.iter().filter_map(|one| one["text"].as_str()).collect();
     assert_eq!(texts, ["ask 39", "say 39", "ask chained", "say chained"]);
+}
+
+/// On a terminal the first screen of a long session is there before the file has been searched for rollbacks. Here one
+/// undoes what it shows.
+#[test]
+fn a_rollback_at_the_end_of_a_long_session_corrects_the_first_screen() {
+    let world = World::new();
+    let mut rollout = Sparse::create(&world, PARENT);
+    rollout.write(&(meta(PARENT, &json!({})) + &talk(1, &turn(1), "first")));
+    for _ in 0..400 {
+        rollout.hole(96 << 10);
+        rollout.write("\n");
+    }
+    rollout.write(&talk(2, &turn(2), "second"));
+    let path = rollout.path.clone();
+    rollout.end();
+    let plain = shown(&world, &[PARENT]);
+    assert!(plain.contains("first") && plain.contains("second"), "{plain}");
+    let screen = |words: &[&str]| {
+        let mut command = world.command("codex-agent-show");
+        command.args(words);
+        let (text, code) = Terminal::open(command, 80, 6).end();
+        assert_eq!(code, 0, "{text}");
+        without_escapes(&text)
+    };
+    assert_eq!(screen(&[PARENT]), plain, "nothing was rolled back");
+    let mut rollout = File::options().append(true).open(&path).unwrap();
+    let back = line("event_msg", &json!({"type": "thread_rolled_back", "num_turns": 2}));
+    rollout.write_all((back + &talk(3, &turn(3), "third")).as_bytes()).unwrap();
+    let plain = shown(&world, &[PARENT]);
+    assert!(!plain.contains("say first") && plain.contains("say third"), "{plain}");
+    let all = screen(&[PARENT]);
+    let (before, after) = all.split_once("\nA rollback that came later undid a turn above.\n").unwrap();
+    let (_, after) = after.split_once("\n\n").unwrap();
+    assert!(before.contains("say first") && !before.contains("second"), "{before}");
+    assert_eq!(after, plain);
+    // A turn that is named is the one that stands.
+    let named = screen(&[PARENT, "--turns", "1"]);
+    assert!(!named.contains("say first") && named.ends_with("say third\n"), "{named}");
 }
 
 /// A pipe in place of a rollout, which would never answer.

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::chain::of_session;
+use super::reader::live_file;
 use super::*;
 use crate::codex::files::Files;
+use crate::codex::rollout::mutations::Dice;
 use crate::record::Id;
 
 pub(super) const A: &str = "01a2220e-0000-7000-8000-00000000000a";
@@ -285,6 +288,58 @@ fn rolled_back_turns_are_undone() {
     assert_eq!(turns[..5], want);
     assert_eq!(turns[5..], ["2 completed", "- completed (undone)", "2 completed"]);
     assert_eq!(reader.summary().turns, 2);
+}
+
+/// Sessions with rollbacks anywhere, of which some records are read before it is known what was rolled back.
+#[test]
+fn records_that_were_returned_early_are_confirmed_or_refuted() {
+    let mut dice = Dice(5);
+    let mut outcomes = [0, 0];
+    for round in 0..600 {
+        let home = Home::new();
+        let mut lines = vec![meta(A, json!({}))];
+        for number in 1..=1 + dice.roll(7) as u64 {
+            lines.push(talk(number, &number.to_string()));
+            if dice.roll(4) == 0 {
+                let back = json!({ "type": "thread_rolled_back", "num_turns": 1 + dice.roll(3) });
+                lines.push(event(back));
+            }
+        }
+        home.write(A, None, lines.join("\n") + "\n");
+        let files = Files::walk(home.0.path());
+        let sources = || {
+            let live = live_file(&files, Id::parse(A).unwrap(), None).unwrap();
+            of_session(&files, Id::parse(A).unwrap(), live, true, &mut Vec::new()).unwrap()
+        };
+        let (whole, plain) = home.read(A, everything());
+        let read = |most: usize| {
+            let session = Id::parse(A);
+            let mut reader = Reader::at_once_beyond(0, session, sources(), everything(), Vec::new()).unwrap();
+            let mut all = Vec::new();
+            while all.len() < most
+                && let Some(record) = reader.next_record().unwrap()
+            {
+                all.push(serde_json::to_value(&record).unwrap());
+            }
+            let stands = reader.confirm(true).unwrap();
+            assert!(reader.confirm(true).unwrap(), "{round}");
+            all.extend(rest(&mut reader));
+            (stands, all, reader.summary().clone())
+        };
+        let early = dice.roll(whole.len() + 1);
+        let (stands, all, summary) = read(early);
+        outcomes[usize::from(stands)] += 1;
+        // A turn has three records. The turn that follows those that were returned may have begun.
+        let is_undone =
+            |count: usize| whole[..count.min(whole.len())].iter().any(|one| one["undone"] == true);
+        match stands {
+            true => assert!(all == whole && summary == *plain.summary(), "{round} {early}"),
+            false => assert!(is_undone(early + 3), "{round} {early}"),
+        }
+        assert!(!stands || !is_undone(early), "{round} {early}");
+        assert!(read(0).0, "nothing was returned");
+    }
+    assert!(outcomes.iter().all(|count| *count > 100), "{outcomes:?}");
 }
 
 #[test]

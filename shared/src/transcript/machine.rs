@@ -62,6 +62,13 @@ impl Machine {
         (self.skipped, self.is_unnumbered) = (turns, is_unnumbered);
     }
 
+    /// Accepts the turns that will be rolled back; `false` if one of them has begun.
+    pub(super) fn foresee(&mut self, turns: Vec<(u64, u64)>) -> bool {
+        let is_early = turns.iter().all(|(from, _)| *from >= self.serial);
+        self.foreseen = Some(turns);
+        is_early
+    }
+
     /// Passes records on as soon as they are known.
     pub(super) fn follow(&mut self) {
         self.wants.live = true;

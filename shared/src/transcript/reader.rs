@@ -1,7 +1,9 @@
 //! Reading a transcript from its files.
 
+use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::thread::{Builder, JoinHandle};
 
 use super::before::Before;
 use super::chain::{Problem, Source, Text, of_file, of_session, open};
@@ -22,6 +24,8 @@ const MARK_OF_SHORTENED: usize = 32;
 
 /// Files that are together as short as this are read as a whole, also where only their end is asked for.
 pub(super) const SHORT: u64 = 8 << 20;
+/// Files that are together longer than this take longer to be searched for rollbacks than to show the first screen.
+const LONG: u64 = 32 << 20;
 
 /// What is read, and in which order.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +65,12 @@ pub struct Reader {
     pub(super) is_bounded: bool,
     pub(super) before: Option<Before>,
     pub(super) mark: Mark,
+    /// The search for the turns that were rolled back, while records are returned without its result.
+    foresight: Option<JoinHandle<io::Result<Turns>>>,
 }
+
+/// Turns, as ranges of their serial numbers.
+type Turns = Vec<(u64, u64)>;
 
 /// The last complete line that was read.
 #[derive(Default)]
@@ -112,6 +121,54 @@ impl Reader {
         let mut problems = Vec::new();
         let sources = of_session(files, session, live, options.undone, &mut problems)?;
         Reader::new(Some(session), sources, options, problems)
+    }
+
+    /// As [`Reader::of_session`], but of long files records are returned before it is known which turns were rolled back:
+    /// [`Reader::confirm`] must be called.
+    #[doc(hidden)]
+    pub fn of_session_at_once(
+        files: &Files,
+        session: Id,
+        named: Option<&str>,
+        options: Options,
+    ) -> io::Result<Reader> {
+        let live = live_file(files, session, named)?;
+        let mut problems = Vec::new();
+        let sources = of_session(files, session, live, options.undone, &mut problems)?;
+        Reader::at_once_beyond(LONG, Some(session), sources, options, problems)
+    }
+
+    /// As [`Reader::new`]; the search for rollbacks goes on meanwhile if it reads more than `long` bytes.
+    pub(super) fn at_once_beyond(
+        long: u64,
+        session: Option<Id>,
+        sources: Vec<Source>,
+        options: Options,
+        problems: Vec<Problem>,
+    ) -> io::Result<Reader> {
+        let searched = sources.iter().filter(|source| source.may_roll_back);
+        let lengths = searched.map(|source| Ok(fs::metadata(&source.path)?.len().min(source.end)));
+        let size = lengths.sum::<io::Result<u64>>().unwrap_or_default();
+        if options.live || size <= long {
+            return Reader::new(session, sources, options, problems);
+        }
+        let read = sources.clone();
+        let search = Builder::new().spawn(move || rolled_back(session, &read));
+        // There may be a limit of threads.
+        let Ok(search) = search else { return Reader::new(session, sources, options, problems) };
+        let machine = Machine::new(session, wants(&options), Some(Vec::new()));
+        let reader = Reader::with(machine, session, sources, options, problems);
+        Ok(Reader { foresight: Some(search), ..reader })
+    }
+
+    /// Looks, or with `waits` waits, for the turns that were rolled back. Returns `false` if one of them may be among those
+    /// that were returned, or that are being read: the transcript must be read again then, from its beginning.
+    #[doc(hidden)]
+    pub fn confirm(&mut self, waits: bool) -> io::Result<bool> {
+        let search = self.foresight.take_if(|search| waits || search.is_finished());
+        let Some(search) = search else { return Ok(true) };
+        let found = search.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(self.machine.foresee(found))
     }
 
     /// The transcript of a session in Codex's home. All names of rollouts in the home are read to find its files.
@@ -180,15 +237,13 @@ impl Reader {
         session: Option<Id>,
         sources: Vec<Source>,
         options: Options,
-        mut problems: Vec<Problem>,
+        problems: Vec<Problem>,
     ) -> io::Result<Reader> {
-        let wants =
-            Wants { undone: options.undone, copied: options.copied, live: options.live, ..Wants::default() };
         let foreseen = match options.live {
             true => None,
-            false => Some(rolled_back(session, &sources, &mut problems)?),
+            false => Some(rolled_back(session, &sources)?),
         };
-        let machine = Machine::new(session, wants, foreseen);
+        let machine = Machine::new(session, wants(&options), foreseen);
         Ok(Reader::with(machine, session, sources, options, problems))
     }
 
@@ -210,6 +265,7 @@ impl Reader {
             is_bounded: false,
             before: None,
             mark: Mark::default(),
+            foresight: None,
         }
     }
 
@@ -375,6 +431,10 @@ impl Iterator for Reader {
     }
 }
 
+fn wants(options: &Options) -> Wants {
+    Wants { undone: options.undone, copied: options.copied, live: options.live, ..Wants::default() }
+}
+
 /// The file that a session continues in.
 pub(super) fn live_file<'f>(
     files: &'f Files,
@@ -405,11 +465,7 @@ fn is_behind(line: &[u8], end_ordinal: Option<u64>) -> bool {
 
 /// The turns that were rolled back. The line comes after them, so that the files are read before the first record is
 /// returned; most have no such line, and are only searched for it.
-fn rolled_back(
-    session: Option<Id>,
-    sources: &[Source],
-    problems: &mut Vec<Problem>,
-) -> io::Result<Vec<(u64, u64)>> {
+fn rolled_back(session: Option<Id>, sources: &[Source]) -> io::Result<Turns> {
     let mut is_found = false;
     for source in sources.iter().filter(|source| source.may_roll_back) {
         match has_rollback(source) {
@@ -423,12 +479,9 @@ fn rolled_back(
         return Ok(Vec::new());
     }
     let machine = Machine::new(session, Wants::default(), None);
-    let mut scan =
-        Reader::with(machine, session, sources.to_vec(), Options::default(), std::mem::take(problems));
-    let count = scan.problems.len();
+    // Problems are found again when the records are read.
+    let mut scan = Reader::with(machine, session, sources.to_vec(), Options::default(), Vec::new());
     while scan.next_record()?.is_some() {}
-    scan.problems.truncate(count);
-    *problems = scan.problems;
     Ok(scan.machine.into_rolled_back())
 }
 
