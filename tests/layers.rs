@@ -27,7 +27,7 @@ const CRATES: [Crate; 3] = [
             &["codex/index"],
             &["codex/drift", "codex/limits"],
             &["codex"],
-            &["transcript/event", "transcript/head", "transcript/order"],
+            &["transcript/event", "transcript/head", "transcript/order", "transcript/turn_set"],
             &["transcript/record"],
             &["transcript/parse", "transcript/prose", "transcript/tokens", "transcript/stats"],
             &["transcript/state"],

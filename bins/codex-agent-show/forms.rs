@@ -6,7 +6,7 @@ use codex_agent_shared::codex::index::Index;
 use codex_agent_shared::error::{Error, Result, reason, warn};
 use codex_agent_shared::ndjson::{Output, has_written};
 use codex_agent_shared::record::Id;
-use codex_agent_shared::terminal::{Look, is_terminal, painted};
+use codex_agent_shared::terminal::is_terminal;
 use codex_agent_shared::text::{cell, counted, harmless};
 use codex_agent_shared::transcript::stats::Sums;
 use codex_agent_shared::transcript::{Detail, Options, Reader, Record, raw_lines};
@@ -25,15 +25,12 @@ use super::people::{LINES, Page, Style};
 use super::targets::Target;
 use codex_agent_shared::transcript::prose;
 
-/// The lines before a transcript that is printed again.
-const ROLLED_BACK: [&str; 2] =
-    ["A rollback that came later undid a turn above.", "The transcript without it:"];
-
 /// Prints the transcripts; returns whether all that was asked for exists.
 pub(super) fn print_all(
     args: &Args,
     index: &mut Index,
     targets: &[Target],
+    is_paged: bool,
     output: &mut Output,
 ) -> Result<bool> {
     let own = &args.own;
@@ -55,36 +52,30 @@ pub(super) fn print_all(
             let mut files = Files::new(view, color, own.width);
             for target in targets {
                 files.directory = target.session.cwd.as_deref().filter(|_| !is_one).map(str::to_owned);
-                let reader = open(args, index, target, false)?;
-                let read = records(args, target, reader, &mut |record| match &record {
+                is_complete &= print_records(args, index, target, &mut |record| match &record {
                     Record::Item(item) => files.add(item, output),
                     _ => Ok(()),
                 })?;
-                is_complete &= read.is_found;
             }
             is_complete &= files.finish(output)?;
         }
         Way::Json => {
             let mut early = Early::new();
             for target in targets {
-                let reader = open(args, index, target, false)?;
-                let read = records(args, target, reader, &mut |record| {
+                is_complete &= print_records(args, index, target, &mut |record| {
                     output.record(&record)?;
                     early.write(output)
                 })?;
-                is_complete &= read.is_found;
             }
         }
         Way::Oneline => {
             let mut rows = Oneline::new(color, is_terminal() || own.width.is_some());
             let mut early = Early::new();
             for target in targets {
-                let reader = open(args, index, target, false)?;
-                let read = records(args, target, reader, &mut |record| {
+                is_complete &= print_records(args, index, target, &mut |record| {
                     rows.add(&record, &target.session, output)?;
                     early.write(output)
                 })?;
-                is_complete &= read.is_found;
             }
             rows.finish(output)?;
         }
@@ -92,66 +83,46 @@ pub(super) fn print_all(
             let mut page = Markdown { output, full: own.full };
             for target in targets {
                 page.session(&target.session)?;
-                let reader = open(args, index, target, false)?;
-                is_complete &= blocks(args, target, reader, &mut |block| page.block(block))?.1.is_found;
+                let mut print = |block: &Block| page.block(block);
+                let mut blocks = Blocks::new(&mut print);
+                is_complete &= print_records(args, index, target, &mut |record| blocks.add(record))?;
+                blocks.finish()?;
             }
         }
         Way::Html => {
             let mut page = Html::new(output, own.full);
             for target in targets {
                 page.session(&target.session)?;
-                let reader = open(args, index, target, false)?;
-                is_complete &= blocks(args, target, reader, &mut |block| page.block(block))?.1.is_found;
+                let mut print = |block: &Block| page.block(block);
+                let mut blocks = Blocks::new(&mut print);
+                is_complete &= print_records(args, index, target, &mut |record| blocks.add(record))?;
+                blocks.finish()?;
             }
             page.finish()?;
         }
         Way::People => {
-            // On a terminal the first screen of a long session is shown before it is known which turns were rolled back.
-            let is_whole = !own.choice.is_part() && own.around.is_none();
-            let at_once = is_terminal() && is_whole && matches!(targets, [one] if one.turn.is_none());
-            if let Some(is_complete) = print_people(args, index, targets, at_once, output)? {
-                return Ok(is_complete);
-            }
-            if has_written() {
-                output.text(b"", b"\n")?;
-                for line in ROLLED_BACK {
-                    output.text(painted(line, Look::Dim, color).as_bytes(), b"\n")?;
+            let lines = if own.full { None } else { Some(own.lines.unwrap_or(LINES)) };
+            let mut page = Page::new(Style::new(color, own.width, lines, own.full), output);
+            for (at, target) in targets.iter().enumerate() {
+                let is_part = own.choice.is_part() || own.last.is_some() || target.turn.is_some();
+                page.shows_inherited = own.inherited || is_part;
+                // The first screen of a long session need not wait until it is known which turns were rolled back.
+                let at_once = is_paged && targets.len() == 1 && !is_part && own.around.is_none();
+                let mut reader = open(args, index, target, at_once)?;
+                page.session(&target.session, at > 0);
+                let mut found = blocks(args, target, &mut reader, &mut |block| page.block(block))?;
+                if found.is_none() {
+                    page.correct(own.undone)?;
+                    page.session(&target.session, at > 0);
+                    found = blocks(args, target, &mut reader, &mut |block| page.block(block))?;
                 }
-                output.text(b"", b"\n")?;
-            } else {
-                output.clear();
+                let (sums, read) = found.unwrap_or_default();
+                page.end((!is_part).then_some(&sums), read.undone, own.undone)?;
+                is_complete &= read.is_found;
             }
-            is_complete = print_people(args, index, targets, false, output)?.unwrap_or(false);
         }
     }
     Ok(is_complete)
-}
-
-/// Prints the transcripts for people. `None` if a turn was printed that turns out to be undone.
-fn print_people(
-    args: &Args,
-    index: &mut Index,
-    targets: &[Target],
-    at_once: bool,
-    output: &mut Output,
-) -> Result<Option<bool>> {
-    let own = &args.own;
-    let lines = if own.full { None } else { Some(own.lines.unwrap_or(LINES)) };
-    let mut page = Page::new(Style::new(args.common.color.is_on(), own.width, lines, own.full), output);
-    let mut is_complete = true;
-    for (at, target) in targets.iter().enumerate() {
-        let is_part = own.choice.is_part() || own.last.is_some() || target.turn.is_some();
-        page.shows_inherited = own.inherited || is_part;
-        page.session(&target.session, at > 0);
-        let reader = open(args, index, target, at_once)?;
-        let (sums, read) = blocks(args, target, reader, &mut |block| page.block(block))?;
-        if read.is_refuted {
-            return Ok(None);
-        }
-        page.end((!is_part).then_some(&sums), read.undone, own.undone)?;
-        is_complete &= read.is_found;
-    }
-    Ok(Some(is_complete))
 }
 
 /// The form of the output.
@@ -292,21 +263,31 @@ pub(super) fn unreadable(id: Id, error: &io::Error) -> Error {
 /// The end of reading a transcript.
 #[derive(Debug, Default)]
 struct Read {
-    /// Whether a turn was passed on that turns out to be undone. What follows it was not read.
-    is_refuted: bool,
     /// Whether the turn or item that was named exists.
     is_found: bool,
     /// The number of turns that were rolled back or reverted.
     undone: u64,
 }
 
-/// Passes the chosen records of a target on.
+/// Passes the chosen records of a target on; returns whether the turn or item that was named exists.
+fn print_records(
+    args: &Args,
+    index: &mut Index,
+    target: &Target,
+    take: &mut dyn FnMut(Record) -> Result<()>,
+) -> Result<bool> {
+    let mut reader = open(args, index, target, false)?;
+    Ok(records(args, target, &mut reader, take)?.is_some_and(|read| read.is_found))
+}
+
+/// Passes the chosen records of a target on. `None` if a turn may have been passed on that was rolled back: the reader begins
+/// with the first record again.
 fn records(
     args: &Args,
     target: &Target,
-    mut reader: Reader,
+    reader: &mut Reader,
     take: &mut dyn FnMut(Record) -> Result<()>,
-) -> Result<Read> {
+) -> Result<Option<Read>> {
     let id = target.id()?;
     let named = target.turn.as_ref().map(|turn| args.own.choice.of_turn(turn));
     let mut around = None;
@@ -324,13 +305,12 @@ fn records(
     let is_part = args.own.choice.is_part() || args.own.last.is_some() || target.turn.is_some();
     let shows_inherited = args.own.inherited || is_part || matches!(way(args), Way::Json | Way::People);
     let mut is_found = false;
-    let refuted = |reader: &mut Reader, waits: bool| {
-        reader.confirm(waits).map_err(|error| unreadable(id, &error)).map(|stands| !stands)
-    };
-    while let Some(record) = reader.next_record().map_err(|error| unreadable(id, &error))? {
-        if refuted(&mut reader, has_written())? {
-            return Ok(Read { is_refuted: true, ..Read::default() });
+    loop {
+        // Nothing that was written can be taken back.
+        if !reader.confirm(has_written()).map_err(|error| unreadable(id, &error))? {
+            return Ok(None);
         }
+        let Some(record) = reader.next_record().map_err(|error| unreadable(id, &error))? else { break };
         if (is_undone(&record) && !shows_undone) || (is_inherited(&record) && !shows_inherited) {
             continue;
         }
@@ -352,8 +332,8 @@ fn records(
             None => {}
         }
     }
-    if refuted(&mut reader, true)? {
-        return Ok(Read { is_refuted: true, ..Read::default() });
+    if !reader.confirm(true).map_err(|error| unreadable(id, &error))? {
+        return Ok(None);
     }
     for problem in reader.problems() {
         warn(format_args!("session '{id}': {problem}"));
@@ -367,9 +347,9 @@ fn records(
     if !is_found && target.turn.is_none() && args.own.choice.is_part() {
         let turns = counted(summary.turns, "turn");
         warn(format_args!("session '{id}' has {turns}, and none of --turns"));
-        return Ok(Read { undone, ..Read::default() });
+        return Ok(Some(Read { is_found: false, undone }));
     }
-    Ok(Read { is_found: target.report_missing(is_found), undone, is_refuted: false })
+    Ok(Some(Read { is_found: target.report_missing(is_found), undone }))
 }
 
 fn is_undone(record: &Record) -> bool {
@@ -388,17 +368,16 @@ fn is_inherited(record: &Record) -> bool {
     }
 }
 
-/// Passes the chosen blocks of a target on.
+/// Passes the chosen blocks of a target on; `None` as in [`records`].
 fn blocks(
     args: &Args,
     target: &Target,
-    reader: Reader,
+    reader: &mut Reader,
     take: &mut dyn FnMut(&Block) -> Result<()>,
-) -> Result<(Sums, Read)> {
+) -> Result<Option<(Sums, Read)>> {
     let mut blocks = Blocks::new(take);
-    let read = records(args, target, reader, &mut |record| blocks.add(record))?;
-    if read.is_refuted {
-        return Ok((Sums::default(), read));
-    }
-    Ok((blocks.finish()?, read))
+    let Some(read) = records(args, target, reader, &mut |record| blocks.add(record))? else {
+        return Ok(None);
+    };
+    Ok(Some((blocks.finish()?, read)))
 }

@@ -121,7 +121,7 @@ fn tool() -> Tool {
             "Prints the transcripts of sessions: the messages, the commands with their outputs, the patches, the check lists, the calls of tools, how each turn ended, and what it cost. Transcripts of all versions of Codex since 0.45 are read, from the rollouts alone: neither Codex nor its database is needed for them.",
             "REF is a reference to a session; see codex-agent(7). An address, SESSION:TURN or SESSION:TURN:ITEM, names a turn or an item of a session; the headings have the numbers of turns, and records have the field address. Without REF, codex-agent-pick(1) lets the user choose on a terminal; otherwise, or if REF is '-', references and addresses are read from standard input: session records, JSON strings, or lines up to their first TAB. Instead of REF, --find names one session by words.",
             "    codex-agent show @ --turns 2-",
-            "A turn begins with a heading: its number, the time when it began, its state if it was not completed, its duration and its tokens (input and output). A mark begins each message and each deed: an angle bracket for the user, a bullet for the model, an exclamation mark for the error that ended a turn. Of a long output the first and the last lines are shown, of reasoning its heading; --full shows all. The last line has the sums, and the number of turns that were undone. A session of before Codex 0.148 is searched for rollbacks to its end before its first turn is printed, which takes about a tenth of a second for each gigabyte on two processors; with -n, only the end is read. On a terminal the first screen of such a session of more than 32 MiB is shown meanwhile; if one of its turns turns out to be undone, a line says so, and the transcript is printed again without it.",
+            "A turn begins with a heading: its number, the time when it began, its state if it was not completed, its duration and its tokens (input and output). A mark begins each message and each deed: an angle bracket for the user, a bullet for the model, an exclamation mark for the error that ended a turn. Of a long output the first and the last lines are shown, of reasoning its heading; --full shows all. The last line has the sums, and the number of turns that were undone. A session of before Codex 0.148 is searched for rollbacks to its end before its first turn is printed, which takes about a tenth of a second for each gigabyte on two processors; with -n, only the end is read. Where a pager may be started, the first turns of such a session of more than 32 MiB are shown meanwhile, as much as fills the screen; if one of them turns out to be rolled back, a line says so, and the transcript follows from its beginning.",
             "An item that Codex wrote after the end of its turn, such as a command that was killed, is shown where it stands, with a heading of its own.",
             "On a terminal, output that is longer than the screen goes to the pager; see codex-agent(7).",
         ])
@@ -176,11 +176,9 @@ fn run(mut args: Args) -> Result<Exit> {
     let mut index = args.common.index()?;
     let targets = targets::find_all(&args, &mut index)?;
     check_addresses(&args, &targets)?;
-    if !args.common.no_pager {
-        page();
-    }
+    let is_paged = !args.common.no_pager && page();
     let mut output = Output::stdout();
-    let is_complete = forms::print_all(&args, &mut index, &targets, &mut output)?;
+    let is_complete = forms::print_all(&args, &mut index, &targets, is_paged, &mut output)?;
     output.flush()?;
     Ok(if is_complete { Exit::Done } else { Exit::Negative })
 }

@@ -2,7 +2,7 @@
 
 use codex_agent_shared::config;
 use codex_agent_shared::error::Result;
-use codex_agent_shared::ndjson::Output;
+use codex_agent_shared::ndjson::{Output, has_written};
 use codex_agent_shared::record::Session;
 use codex_agent_shared::reference;
 use codex_agent_shared::terminal::{Look, columns, is_terminal, painted};
@@ -122,6 +122,22 @@ impl Page<'_> {
         }
         self.put(&line, Look::Dim)?;
         self.output.text(b"", b"\n")
+    }
+
+    /// Drops what was printed, or says that it is not what stands.
+    pub(super) fn correct(&mut self, shows_undone: bool) -> Result<()> {
+        (self.folded, self.script) = (None, None);
+        if !has_written() {
+            self.output.clear();
+            return Ok(());
+        }
+        // The user may have left the pager.
+        self.output.flush_checked()?;
+        let what = if shows_undone { "with these turns marked" } else { "without them" };
+        self.put("", Look::Plain)?;
+        self.put("Turns were rolled back later.", Look::Dim)?;
+        self.put(&format!("The transcript {what}:"), Look::Dim)?;
+        self.put("", Look::Plain)
     }
 
     /// A block of a turn.

@@ -29,6 +29,7 @@
 //! | 0 | `event` | the records of events of a session |
 //! | 0 | `record` | the records `item` and `turn` |
 //! | 0 | `head` | what the beginning of a line shows |
+//! | 0 | `turn_set` | turns by their serial numbers |
 //! | 0 | [`order`] | work on several threads, whose results are in order |
 //! | 1 | [`stats`] | sums over turns |
 //! | 1 | `parse` | commands, patches, outputs |
@@ -69,6 +70,7 @@ mod state;
 pub mod stats;
 mod tail;
 mod tokens;
+mod turn_set;
 
 pub use chain::Problem;
 pub use event::{SessionEvent, SessionEventKind};

@@ -182,43 +182,90 @@ fn the_end_of_a_gigabyte_is_found_by_reading_little() {
     assert_eq!(texts, ["ask 39", "say 39", "ask chained", "say chained"]);
 }
 
-/// On a terminal the first screen of a long session is there before the file has been searched for rollbacks. Here one
-/// undoes what it shows.
+/// On a terminal the first screen of a long session is there before the file has been searched for rollbacks. Here they
+/// undo what it shows, or what comes after it.
 #[test]
 fn a_rollback_at_the_end_of_a_long_session_corrects_the_first_screen() {
     let world = World::new();
     let mut rollout = Sparse::create(&world, PARENT);
-    rollout.write(&(meta(PARENT, &json!({})) + &talk(1, &turn(1), "first")));
+    rollout.write(&(meta(PARENT, &json!({})) + &talk(1, &turn(1), "first") + &talk(2, &turn(2), "second")));
     for _ in 0..400 {
         rollout.hole(96 << 10);
         rollout.write("\n");
     }
-    rollout.write(&talk(2, &turn(2), "second"));
     let path = rollout.path.clone();
     rollout.end();
-    let plain = shown(&world, &[PARENT]);
-    assert!(plain.contains("first") && plain.contains("second"), "{plain}");
-    let screen = |words: &[&str]| {
+    let screen = |rows: u16, pager: &str, words: &[&str]| {
         let mut command = world.command("codex-agent-show");
-        command.args(words);
-        let (text, code) = Terminal::open(command, 80, 6).end();
+        command.arg(PARENT).args(words).env("CODEX_AGENT_PAGER", pager);
+        let (text, code) = Terminal::open(command, 80, rows).end();
         assert_eq!(code, 0, "{text}");
         without_escapes(&text)
     };
-    assert_eq!(screen(&[PARENT]), plain, "nothing was rolled back");
-    let mut rollout = File::options().append(true).open(&path).unwrap();
-    let back = line("event_msg", &json!({"type": "thread_rolled_back", "num_turns": 2}));
-    rollout.write_all((back + &talk(3, &turn(3), "third")).as_bytes()).unwrap();
+    let append = |lines: &str| {
+        File::options().append(true).open(&path).unwrap().write_all(lines.as_bytes()).unwrap();
+    };
+    let back = |count: u64| line("event_msg", &json!({"type": "thread_rolled_back", "num_turns": count}));
+    // The first turn fills the screen and stands; the second one has not begun when that is known.
+    append(&back(1));
+    let plain = shown(&world, &[PARENT]);
+    assert!(plain.contains("say first") && !plain.contains("second"), "{plain}");
+    assert_eq!(screen(6, "cat -u", &[]), plain);
+    append(&(back(1) + &talk(3, &turn(3), "third")));
     let plain = shown(&world, &[PARENT]);
     assert!(!plain.contains("say first") && plain.contains("say third"), "{plain}");
-    let all = screen(&[PARENT]);
-    let (before, after) = all.split_once("\nA rollback that came later undid a turn above.\n").unwrap();
-    let (_, after) = after.split_once("\n\n").unwrap();
-    assert!(before.contains("say first") && !before.contains("second"), "{before}");
-    assert_eq!(after, plain);
-    // A turn that is named is the one that stands.
-    let named = screen(&[PARENT, "--turns", "1"]);
+    for (pager, words, how) in [
+        ("cat -u", &[][..], "without them"),
+        ("cat", &[], "without them"),
+        ("cat -u", &["--undone"], "with these turns marked"),
+    ] {
+        let plain = shown(&world, &[&[PARENT], words].concat());
+        let notice = format!("\nTurns were rolled back later.\nThe transcript {how}:\n\n");
+        // A machine that has much to do may have searched the file before the first turn is read.
+        let is_corrected = (0..20).any(|_| {
+            let all = screen(6, pager, words);
+            let (before, after) = all.split_once(&notice).unwrap_or(("say first", &all));
+            assert_eq!(after, plain);
+            assert!(before.contains("say first") && !before.contains("second"), "{before}");
+            after != all
+        });
+        assert!(is_corrected, "{pager} {words:?}");
+    }
+    // What is not written yet is taken back, and a turn that is named is the one that stands.
+    assert_eq!(screen(200, "cat -u", &[]), plain);
+    let named = screen(6, "cat -u", &["--turns", "1"]);
     assert!(!named.contains("say first") && named.ends_with("say third\n"), "{named}");
+}
+
+/// The prompt is back when the pager is left, before the rest of a long session is read.
+#[test]
+fn a_pager_that_is_left_ends_the_reading() {
+    let world = World::new();
+    let mut rollout = Sparse::create(&world, PARENT);
+    rollout.write(&meta(PARENT, &json!({})));
+    (1..20).for_each(|number| rollout.write(&talk(number, &turn(number), "early")));
+    for _ in 0..64 {
+        rollout.hole(1 << 20);
+        rollout.write("\n");
+    }
+    rollout.write(&talk(20, &turn(20), "late"));
+    rollout.end();
+    let Some((_, all)) = bytes_read(&world, &["codex-agent-show", PARENT]) else {
+        eprintln!("SKIPPED: this system does not count the bytes that a process reads");
+        return;
+    };
+    assert!(all > 64 << 20, "{all}");
+    for words in ["", "--json"] {
+        let line = format!(
+            "codex-agent-show {PARENT} {words}; while read -r line; do echo $line; done </proc/$$/io"
+        );
+        let mut command = world.command("sh");
+        command.args(["-c", &line]).env("CODEX_AGENT_PAGER", "head -n 3");
+        let (text, code) = Terminal::open(command, 80, 6).end();
+        let read = text.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap();
+        assert!(code == 0 && read.parse::<u64>().unwrap() < all / 4 * 3, "{words}: {text}");
+        println!("{words} {read} of {all}");
+    }
 }
 
 /// A pipe in place of a rollout, which would never answer.

@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 use std::env;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
@@ -46,12 +46,15 @@ pub fn disable_pager() {
     IS_DISABLED.store(true, Ordering::Relaxed);
 }
 
-/// Sends the output to the pager of the user if it is longer than the screen. A live view must not call it.
-pub fn page() {
-    if is_drawable() && !IS_DISABLED.load(Ordering::Relaxed) {
+/// Sends the output to the pager of the user if it is longer than the screen, and returns whether it is kept until then. A
+/// live view must not call it.
+pub fn page() -> bool {
+    let is_kept = is_drawable() && !IS_DISABLED.load(Ordering::Relaxed) && io::stdout().is_terminal();
+    if is_kept {
         // A line less than the screen has: the prompt of the shell follows.
         ndjson::page_beyond(Screen { columns: columns(), lines: rows().saturating_sub(1), start });
     }
+    is_kept
 }
 
 /// The command of the pager; `None` for none.

@@ -5,10 +5,12 @@
 //! command after the end of the turn.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::event::{SessionEvent, SessionEventKind};
 use super::record::{Detail, Item, Record, Role, Tokens, Turn, TurnStatus, add_answer, address};
 use super::state::{Closed, End, FileState, Open, Part, PassedOn, Place, Slot, Summary, Wait, Wants};
+use super::turn_set::TurnSet;
 use crate::record::{Id, Status};
 use crate::time::Timestamp;
 
@@ -38,11 +40,11 @@ pub(super) struct Machine {
     serial: u64,
     number: u64,
     /// The turns that stand, as ranges of their serial numbers.
-    standing: Vec<(u64, u64)>,
+    standing: TurnSet,
     /// The turns that were rolled back, in the same form.
-    rolled_back: Vec<(u64, u64)>,
+    rolled_back: Vec<Range<u64>>,
     /// The turns of which it is known in advance that they will be rolled back.
-    foreseen: Option<Vec<(u64, u64)>>,
+    foreseen: Option<TurnSet>,
     /// The time of the id of the newest turn.
     newest: Option<Timestamp>,
     /// The number of standing turns that are not passed on, and whether their number is known.
@@ -53,7 +55,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(session: Option<Id>, wants: Wants, foreseen: Option<Vec<(u64, u64)>>) -> Machine {
+    pub(super) fn new(session: Option<Id>, wants: Wants, foreseen: Option<TurnSet>) -> Machine {
         Machine { session, wants, foreseen, ..Machine::default() }
     }
 
@@ -63,10 +65,9 @@ impl Machine {
     }
 
     /// Accepts the turns that will be rolled back; `false` if one of them has begun.
-    pub(super) fn foresee(&mut self, turns: Vec<(u64, u64)>) -> bool {
-        let is_early = turns.iter().all(|(from, _)| *from >= self.serial);
-        self.foreseen = Some(turns);
-        is_early
+    pub(super) fn foresee(&mut self, turns: &TurnSet) -> bool {
+        self.foreseen = Some(turns.clone());
+        !turns.has_before(self.serial)
     }
 
     /// Passes records on as soon as they are known.
@@ -126,9 +127,8 @@ impl Machine {
     }
 
     /// The turns that were rolled back, in ascending order.
-    pub(super) fn into_rolled_back(mut self) -> Vec<(u64, u64)> {
-        self.rolled_back.sort_unstable();
-        self.rolled_back
+    pub(super) fn into_rolled_back(self) -> TurnSet {
+        TurnSet::of(self.rolled_back)
     }
 
     /// Opens a turn.
@@ -144,14 +144,11 @@ impl Machine {
         }
         let serial = self.serial;
         self.serial += 1;
-        let is_foreseen = self.foreseen.as_deref().is_some_and(|all| contains(all, serial));
+        let is_foreseen = self.foreseen.as_ref().is_some_and(|all| all.has(serial));
         let undone = self.part.undone || is_foreseen;
         let copied = self.file.is_copying && self.is_subagent;
         let inherited = self.part.inherited || self.file.is_copying;
-        match self.standing.last_mut() {
-            Some(last) if last.1 == serial => last.1 += 1,
-            _ => self.standing.push((serial, serial + 1)),
-        }
+        self.standing.push(serial);
         let number = if undone || copied {
             self.summary.undone_turns += u64::from(undone);
             self.summary.copied_turns += u64::from(copied && !undone);
@@ -304,19 +301,13 @@ impl Machine {
         }
         let mut left = count;
         while left > 0
-            && let Some(last) = self.standing.last_mut()
+            && let Some(dropped) = self.standing.pop(left)
         {
-            let dropped = left.min(last.1 - last.0);
-            last.1 -= dropped;
-            left -= dropped;
-            let range = (last.1, last.1 + dropped);
-            if last.0 == last.1 {
-                self.standing.pop();
-            }
-            self.rolled_back.push(range);
+            left -= dropped.end - dropped.start;
+            self.rolled_back.push(dropped.clone());
             // A transcript that is followed has these turns already.
             let mut again = Vec::new();
-            for closed in self.closed.iter_mut().filter(|closed| contains(&[range], closed.serial)) {
+            for closed in self.closed.iter_mut().filter(|closed| dropped.contains(&closed.serial)) {
                 if closed.place.number.take().is_some() {
                     self.number = self.number.saturating_sub(1);
                     self.summary.own_turns -=
@@ -594,10 +585,4 @@ impl Machine {
 /// The time in the id of a turn.
 pub(super) fn clock(id: Option<&str>) -> Option<Timestamp> {
     id.and_then(Id::parse).and_then(Id::created_at)
-}
-
-/// Whether one of the ranges, which are sorted and do not overlap, has a number.
-fn contains(ranges: &[(u64, u64)], serial: u64) -> bool {
-    let next = ranges.partition_point(|(from, _)| *from <= serial);
-    next.checked_sub(1).is_some_and(|last| serial < ranges[last].1)
 }

@@ -1,6 +1,5 @@
 //! Reading a transcript from its files.
 
-use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::thread::{Builder, JoinHandle};
@@ -12,6 +11,7 @@ use super::record::{Record, Turn};
 use super::rollback::has_rollback;
 use super::state::{Abridge, Summary, Wants};
 use super::tail::last;
+use super::turn_set::TurnSet;
 use crate::codex::files::{Files, RolloutFile};
 use crate::codex::rollout::Name;
 use crate::ndjson::bounded::{BoundedLines, Found};
@@ -24,7 +24,8 @@ const MARK_OF_SHORTENED: usize = 32;
 
 /// Files that are together as short as this are read as a whole, also where only their end is asked for.
 pub(super) const SHORT: u64 = 8 << 20;
-/// Files that are together longer than this take longer to be searched for rollbacks than to show the first screen.
+/// Files that are together longer than this, compressed ones as they are on the disk, take longer to be searched for
+/// rollbacks than to fill the first screen.
 const LONG: u64 = 32 << 20;
 
 /// What is read, and in which order.
@@ -66,11 +67,15 @@ pub struct Reader {
     pub(super) before: Option<Before>,
     pub(super) mark: Mark,
     /// The search for the turns that were rolled back, while records are returned without its result.
-    foresight: Option<JoinHandle<io::Result<Turns>>>,
+    foresight: Option<JoinHandle<io::Result<Foresight>>>,
 }
 
-/// Turns, as ranges of their serial numbers.
-type Turns = Vec<(u64, u64)>;
+/// The turns that were rolled back, and the beginning of a transcript.
+struct Foresight {
+    turns: TurnSet,
+    sources: Vec<Source>,
+    problems: Vec<Problem>,
+}
 
 /// The last complete line that was read.
 #[derive(Default)]
@@ -123,8 +128,8 @@ impl Reader {
         Reader::new(Some(session), sources, options, problems)
     }
 
-    /// As [`Reader::of_session`], but of long files records are returned before it is known which turns were rolled back:
-    /// [`Reader::confirm`] must be called.
+    /// As [`Reader::of_session`], but of long files records are returned before it is known which turns were rolled back,
+    /// until [`Reader::confirm`] is called.
     #[doc(hidden)]
     pub fn of_session_at_once(
         files: &Files,
@@ -147,28 +152,35 @@ impl Reader {
         problems: Vec<Problem>,
     ) -> io::Result<Reader> {
         let searched = sources.iter().filter(|source| source.may_roll_back);
-        let lengths = searched.map(|source| Ok(fs::metadata(&source.path)?.len().min(source.end)));
-        let size = lengths.sum::<io::Result<u64>>().unwrap_or_default();
-        if options.live || size <= long {
+        if options.live || searched.map(Source::size).sum::<u64>() <= long {
             return Reader::new(session, sources, options, problems);
         }
-        let read = sources.clone();
-        let search = Builder::new().spawn(move || rolled_back(session, &read));
+        let (again, found) = (sources.clone(), problems.clone());
+        let search = Builder::new().spawn(move || {
+            let turns = rolled_back(session, &again)?;
+            Ok(Foresight { turns, sources: again, problems: found })
+        });
         // There may be a limit of threads.
         let Ok(search) = search else { return Reader::new(session, sources, options, problems) };
-        let machine = Machine::new(session, wants(&options), Some(Vec::new()));
+        let machine = Machine::new(session, wants(&options), Some(TurnSet::default()));
         let reader = Reader::with(machine, session, sources, options, problems);
         Ok(Reader { foresight: Some(search), ..reader })
     }
 
     /// Looks, or with `waits` waits, for the turns that were rolled back. Returns `false` if one of them may be among those
-    /// that were returned, or that are being read: the transcript must be read again then, from its beginning.
+    /// that were returned, or that are being read: all records are returned once more then, from the first one on.
     #[doc(hidden)]
     pub fn confirm(&mut self, waits: bool) -> io::Result<bool> {
         let search = self.foresight.take_if(|search| waits || search.is_finished());
         let Some(search) = search else { return Ok(true) };
-        let found = search.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok(self.machine.foresee(found))
+        let found = search.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let Foresight { turns, sources, problems } = found?;
+        let stands = self.machine.foresee(&turns);
+        if !stands {
+            let machine = Machine::new(self.session, self.machine.wants.clone(), Some(turns));
+            *self = Reader::with(machine, self.session, sources, self.options.clone(), problems);
+        }
+        Ok(stands)
     }
 
     /// The transcript of a session in Codex's home. All names of rollouts in the home are read to find its files.
@@ -463,9 +475,9 @@ fn is_behind(line: &[u8], end_ordinal: Option<u64>) -> bool {
     ordinal.is_some_and(|ordinal| ordinal >= end)
 }
 
-/// The turns that were rolled back. The line comes after them, so that the files are read before the first record is
-/// returned; most have no such line, and are only searched for it.
-fn rolled_back(session: Option<Id>, sources: &[Source]) -> io::Result<Turns> {
+/// The turns that were rolled back. The line comes after them, so that the files must be read to their ends before it is
+/// known of the first record whether it stands; most have no such line, and are only searched for it.
+fn rolled_back(session: Option<Id>, sources: &[Source]) -> io::Result<TurnSet> {
     let mut is_found = false;
     for source in sources.iter().filter(|source| source.may_roll_back) {
         match has_rollback(source) {
@@ -476,7 +488,7 @@ fn rolled_back(session: Option<Id>, sources: &[Source]) -> io::Result<Turns> {
         }
     }
     if !is_found {
-        return Ok(Vec::new());
+        return Ok(TurnSet::default());
     }
     let machine = Machine::new(session, Wants::default(), None);
     // Problems are found again when the records are read.

@@ -1,7 +1,7 @@
 //! The search for rollbacks in a file.
 //!
-//! A rollback is a line that comes after the turns that it undoes, so that the whole file is searched before its first
-//! turn is shown. A great file is searched in parts, on as many threads as there are processors.
+//! A rollback is a line that comes after the turns that it undoes, so that the whole file is searched before it is known
+//! whether its first turn stands. A great file is searched in parts, on as many threads as there are processors.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -272,8 +272,9 @@ pub(crate) fn is_valid(inside: &str) -> bool {
     true
 }
 
-/// Whether each backslash but the last byte is that of an escape that most texts have no other than. Such an escape ends
-/// no later than with the last byte. All bytes are compared, many at a time, because texts have a newline every few words.
+/// Whether each backslash that is not the last byte begins an escape of a newline, a quote, a tab or a carriage return. Such
+/// an escape ends no later than with the last byte. All bytes are compared, many at a time, because texts have a newline
+/// every few words.
 fn has_plain_escapes(bytes: &[u8]) -> bool {
     let pairs = bytes.iter().zip(&bytes[1..]);
     let others = pairs.fold(0, |others, (first, second)| {
