@@ -146,7 +146,7 @@ fn description() -> Vec<String> {
     }
     paragraphs.push("The table alias defines aliases, which are short names for a tool with arguments. The value of an alias is a string that is split into words as by a shell, or an array of strings. If the string begins with '!', the rest of the string is a shell command, to which the arguments of the alias are appended. A tool overrides an alias of the same name. An alias may refer to another alias.".to_owned());
     paragraphs.push("Each table host.NAME describes a host: another machine, or another Codex home of this machine. host.NAME.via is the command that runs a command on the host, a string or an array of strings as for an alias [default: ssh, with options that let it never ask and notice a lost connection]; ssh gives the words of host.NAME.command to the shell of the host. host.NAME.command is the command codex-agent of the host [default: codex-agent]. host.NAME.max_concurrent is the number of concurrent jobs on the host. host.NAME.connect_timeout is the time that the host may take until codex-agent answers there [default: 30s for jobs, 3s to read sessions]; a scheduler such as Slurm may need longer. The table host.NAME.paths has directories of this machine, each with the directory of the host that has the same files.".to_owned());
-    paragraphs.push("    [codex]\n    home = \"~/work/codex\"\n    [runs]\n    keep = \"90d\"\n    [alias]\n    today = \"ls --since 1d\"\n    mine = [\"ls\", \"--under\", \"/home/me/my projects\"]\n    fz = \"!codex-agent ls | fzf -d '\\\\t' --with-nth 4,3 | codex-agent resume -\"\n    [host.gpu]\n    command = \"~/.cargo/bin/codex-agent\"\n    [host.gpu.paths]\n    \"/home/me/work\" = \"/data/me/work\"\n    [host.second]\n    via = [\"env\", \"CODEX_HOME=/home/me/.codex-2\"]".to_owned());
+    paragraphs.push("    [codex]\n    home = \"~/work/codex\"\n    [runs]\n    keep = \"90d\"\n    [alias]\n    today = \"ls --since 1d\"\n    mine = [\"ls\", \"--under\", \"/home/me/my projects\"]\n    fz = \"!codex-agent ls --fields id,title,cwd | fzf -d '\\\\t' --with-nth 2,3 | codex-agent resume -\"\n    [host.gpu]\n    command = \"~/.cargo/bin/codex-agent\"\n    [host.gpu.paths]\n    \"/home/me/work\" = \"/data/me/work\"\n    [host.second]\n    via = [\"env\", \"CODEX_HOME=/home/me/.codex-2\"]".to_owned());
     paragraphs
 }
 
@@ -510,7 +510,7 @@ fn template() -> String {
         text.push_str(&format!("# {}: {takes}\n# {name} = {value}\n", setting.about));
     }
     text.push_str(
-        "\n[alias]\n# today = \"ls --since 1d\"\n# fz = \"!codex-agent ls | fzf -d '\\\\t' --with-nth 4,3 | codex-agent resume -\"\n",
+        "\n[alias]\n# today = \"ls --since 1d\"\n# fz = \"!codex-agent ls --fields id,title,cwd | fzf -d '\\\\t' --with-nth 2,3 | codex-agent resume -\"\n",
     );
     text.push_str(
         "\n# [host.gpu]\n# via = [\"ssh\", \"gpu.example.org\"]\n# command = \"~/.cargo/bin/codex-agent\"\n# max_concurrent = 4\n# connect_timeout = \"10m\"\n# [host.gpu.paths]\n# \"/home/me\" = \"/data/me\"\n",

@@ -106,7 +106,7 @@ fn tool() -> Tool {
                 "codex-agent ls --fields cwd | sort | uniq -c | sort -rn",
             ),
             (
-                "Choose among the sessions of a branch, and resume one (fzf in place of 'codex-agent pick' needs -d '\\t' --with-nth 4,3 to show titles):",
+                "Choose among the sessions of a branch, and resume one (fzf in place of 'codex-agent pick' needs -d '\\t' --with-nth 4 to show titles):",
                 "codex-agent ls --json --branch main | codex-agent pick --one | codex-agent resume -",
             ),
             (

@@ -79,6 +79,9 @@ fn run(mut args: Args) -> Result<Exit> {
             found.push((session.clone().into_owned(), from.clone()));
             Ok(())
         })?;
+        if found.is_empty() {
+            args.common.selection.note_none(&mut index, "no session matches the filters yet")?;
+        }
         all = Some(All { filter, unborn: HashMap::new() });
     } else {
         if args.common.selection.is_given() {

@@ -102,6 +102,8 @@ fn a_turn_whose_process_died_is_not_waited_for() {
     assert_eq!(kinds(&printed(&fake, "out"), &id), ["is interrupted"]);
     // It is known at once in the next watch.
     fake.tool(&["watch", &id, "--until", "idle"]).exits(0).prints("");
+    let ran = fake.tool(&["watch", &id, "--until", "idle", "--exit-status"]);
+    ran.exits(1).prints("").reports(format!("session '{id}': the last turn was interrupted"));
 }
 
 #[test]

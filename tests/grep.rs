@@ -298,6 +298,7 @@ fn errors_name_the_pattern_and_the_session() {
         (&["-c", "--json", "a"], "in a pipe, -c prints rows"),
         (&["a", FIRST, "--since", "2d"], "filters of sessions cannot be combined with REF"),
         (&["--all-of", " "], "the words of the pattern are missing"),
+        (&["-n", "0", "parser"], "invalid value '0' for '--limit': it must be 1 or more"),
         (&["a{1000}{1000}{1000}"], "invalid pattern"),
     ] {
         let ran = world.run(&[&["codex-agent-grep"], words].concat());
@@ -307,6 +308,13 @@ fn errors_name_the_pattern_and_the_session() {
     }
     world.run(&["codex-agent-grep", "a", "no-such-session"]).exits(1).prints("");
     assert_eq!(world.run(&["codex-agent-grep", "frobnicate"]).exits(1).err, "");
+    // A turn that is not there is not one without a match.
+    for (turn, is_there) in [("1", true), ("9", false), ("01a2220e-0000-7000-8000-000000000999", false)] {
+        let ran = world.run(&["codex-agent-grep", "frobnicate", &format!("{FIRST}:{turn}")]);
+        ran.exits(1).prints("");
+        let message = format!("session '{FIRST}' has no turn {turn}; 'codex-agent show {FIRST} --oneline'");
+        assert_eq!(ran.err.contains(&message), !is_there, "{}", ran.err);
+    }
     // A rollout that cannot be read is reported, and the others are searched.
     let folder = world.codex_home().join("sessions/2026/10/03");
     fs::create_dir_all(&folder).unwrap();

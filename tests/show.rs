@@ -113,7 +113,7 @@ List the files here                                                     08af09f0
     assert!(page.starts_with(want), "{page}");
     for part in [
         "• Failed (3) echo out; sleep 0.3; echo err >&2; exit 3\n  └ out\n    err\n",
-        "• Ran seq 1 30000\n  └ 1\n    2\n    … 12225 lines more\n    29998\n    29999\n    30000\n",
+        "• Ran seq 1 30000\n  └ 1\n    2\n    … 12225 lines more, shortened by Codex\n    29998\n    29999\n    30000\n",
         "  └ bad \u{fffd} byte \\x1b[31mred\\x1b[0m\n",
         "• Called calc.fail {}  failed\n  └ no such number\n",
         "\n\n8 turns, 2s, 13.9k tokens\n",
@@ -123,7 +123,7 @@ List the files here                                                     08af09f0
     let full = shown(&world, &[&sessions["tools"], "--full"]);
     assert!(full.contains("  I look first.\n") && full.lines().count() > 12_000, "{}", full.lines().count());
     let few = shown(&world, &[&sessions["tools"], "--lines", "2"]);
-    assert!(few.contains("  └ 1\n    … 12228 lines more\n    30000\n"), "{few}");
+    assert!(few.contains("  └ 1\n    … 12228 lines more, shortened by Codex\n    30000\n"), "{few}");
     // Turns of a fork that are those of its parent are a line; those that were undone are counted.
     let fork = shown(&world, &[&sessions["fork"]]);
     let parent = &sessions["root"][28..];
@@ -234,10 +234,15 @@ fn an_address_names_a_turn_or_an_item() {
     let named = format!("{id}:2:3");
     let alone = records(&shown(&world, &["--around", &named, "--only", "user", "--json", "-C", "0"]));
     assert_eq!(alone[0]["address"], named.as_str());
-    for (address, what) in [(":99", "has no turn 99"), (":2:99", "has no item 99 of turn 2")] {
+    for (address, what, hint) in [
+        (":99", "has no turn 99", "--oneline' lists its turns"),
+        (":2:99", "has no item 99 of turn 2", ":2 --json' has the addresses of its items"),
+    ] {
         let ran = world.run(&["codex-agent-show", &format!("{id}{address}")]);
-        ran.exits(1).prints("").reports(what).reports("--oneline' lists its turns");
+        ran.exits(1).prints("").reports(what).reports(hint);
     }
+    let ran = world.run(&["codex-agent-show", id, "--turns", "99,70-80,200-"]);
+    ran.exits(1).prints("").reports("has 8 turns, and none of --turns 99,70-80,200-");
 }
 
 #[test]
@@ -309,7 +314,10 @@ fn git_applies_the_patches() {
         }
         patch.succeeds();
         world.sh("cd tree && git init -q .").succeeds();
-        // git applies a move to the file as it was before all patches of its input.
+        // git applies a move to the file as it was before all patches of its input, which a warning says.
+        patch.reports(":2:3 moves a file that an earlier patch of this output has changed");
+        world.write("all", &patch.out);
+        world.sh("cd tree && git apply ../all").exits(1);
         let items = records(&shown(&world, &[id, "--json", "--only", "patch"]));
         let applied = items.iter().filter(|one| one["failed"] == false);
         let mut all = String::new();

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::world::fake::Fake;
 use crate::world::json as records;
-use crate::world::terminal::on_terminal;
+use crate::world::terminal::{columns_of, on_terminal};
 use crate::world::{World, copy, data};
 
 const VERSIONS: [&str; 4] = ["0.106.0", "0.137.0", "0.169.0", "0.171.0"];
@@ -206,6 +206,11 @@ fn sessions_are_chosen_and_grouped() {
     assert_eq!(sum(&stats(&world, &["--group", "both"])), of("both".into()));
     let rows = world.ok(&["codex-agent-stats", "--by", "model", "--fields", "model,tokens.output"]);
     assert!(rows.lines().all(|row| row.split('\t').count() == 2) && rows.contains("gpt-5.5\t"), "{rows}");
+    let help = world.ok(&["codex-agent-stats", "--help"]);
+    let refused = world.run(&["codex-agent-stats", "--by", "colour"]);
+    let (_, expected) = refused.err.split_once("expected ").unwrap();
+    let by: Vec<&str> = expected.split(", ").take_while(|word| !word.starts_with("with ")).collect();
+    assert!(by.len() == 8 && by.iter().all(|word| help.contains(word)), "{by:?} {help}");
     for words in
         [&["--by", "colour"][..], &["--by", ""], &["--fields", "colour"], &["--group", "one", &tools]]
     {
@@ -226,8 +231,27 @@ fn a_terminal_gets_a_table_with_bars() {
         assert_eq!(shown.contains('█'), columns >= 100, "{columns}: {shown}");
         assert!(!shown.contains('…'), "{shown}");
     }
-    let shown = on_terminal(&world, &["codex-agent-stats", "--on", "2020-01"], 80);
+    let shown = on_terminal(&world, &["codex-agent-stats", "--on", "2020"], 80);
     assert!(shown.contains("nothing to count in "), "{shown}");
+    let shown = on_terminal(&world, &["codex-agent-stats", "--cwd", "/nowhere"], 120);
+    assert!(shown.contains("'/nowhere' of --cwd is not a directory"), "{shown}");
+    // An id says little about a session.
+    for columns in [80, 120] {
+        let words = ["codex-agent-stats", "--by", "session", "--color=never"];
+        let shown = on_terminal(&world, &words, columns);
+        let row = shown.lines().find(|line| line.starts_with("08af09f0 ")).unwrap();
+        assert!(
+            shown.lines().next().unwrap().ends_with(" TITLE") && row.contains("  List the files"),
+            "{shown}"
+        );
+        assert!(
+            !shown.contains('█') && shown.lines().all(|line| columns_of(line) <= columns.into()),
+            "{shown}"
+        );
+    }
+    let address = format!("{}:2", id_of("0.171.0", "tools"));
+    let ran = world.run(&["codex-agent-stats", &address]);
+    ran.exits(2).prints("").reports("is the address of a turn: whole sessions are counted");
 }
 
 /// A fork adds only its own turns, and a rollout that cannot be read is reported while the others are counted.

@@ -62,7 +62,7 @@ fn pattern_flags() -> [Flag; 7] {
 
 fn place_flags() -> [Flag; 2] {
     [
-        Flag::new("in", Takes::Text("ROLES|all"), "search items of these roles", |args: &mut Args, value: Value| {
+        Flag::new("in", Takes::Text("ROLES|all"), "search items of these roles, such as command,output,patch", |args: &mut Args, value: Value| {
             let text = value.text()?;
             args.own.roles = match text.trim() {
                 "all" => Role::ALL.to_vec(),
@@ -190,6 +190,9 @@ fn run(mut args: Args) -> Result<Exit> {
 /// An error for options that exclude each other.
 fn check_usage(args: &Args) -> Result<()> {
     let own = &args.own;
+    if args.common.limit == Some(0) {
+        return Err(Error::usage("invalid value '0' for '--limit': it must be 1 or more"));
+    }
     let context = own.after.or(own.before).or(own.context).is_some();
     let pairs = [
         ("a context", context, "--json", args.common.json),

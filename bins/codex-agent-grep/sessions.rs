@@ -14,7 +14,7 @@ use codex_agent_shared::reference;
 use codex_agent_shared::text::counted;
 use codex_agent_shared::transcript::order::{Found, in_order};
 use codex_agent_shared::transcript::search::{Hit, Place, Search};
-use codex_agent_shared::transcript::{Item, Problem};
+use codex_agent_shared::transcript::{Options, Problem, Reader, Record};
 
 use super::Args;
 use super::forms::Form;
@@ -34,10 +34,11 @@ struct Job {
 }
 
 impl Job {
-    fn has(&self, item: &Item) -> bool {
+    /// Whether the turn of this number and id is searched.
+    fn has(&self, number: Option<u64>, id: Option<&str>) -> bool {
         self.turn.as_deref().is_none_or(|turn| match turn.parse::<u64>() {
-            Ok(number) => item.turn == Some(number),
-            Err(_) => item.turn_id.as_deref() == Some(turn),
+            Ok(wanted) => number == Some(wanted),
+            Err(_) => id == Some(turn),
         })
     }
 }
@@ -45,6 +46,8 @@ impl Job {
 /// The end of the search of a session, with the number of matches.
 enum End {
     Searched(usize, Vec<Problem>),
+    /// The session has no turn of this address.
+    NoTurn(String),
     Missing,
     Failed(String),
 }
@@ -250,7 +253,7 @@ fn do_job(
     } else {
         let mut count = 0;
         let searched = search.search(&place, &mut |hit| {
-            if !job.has(&hit.item) {
+            if !job.has(hit.item.turn, hit.item.turn_id.as_deref()) {
                 return true;
             }
             count += 1;
@@ -260,9 +263,30 @@ fn do_job(
         searched.map(|problems| (count, problems))
     };
     match searched {
+        Ok((0, problems)) => match &job.turn {
+            Some(turn) if !has_turn(job, &place) => End::NoTurn(turn.clone()),
+            _ => End::Searched(0, problems),
+        },
         Ok((count, problems)) => End::Searched(count, problems),
         Err(error) if error.kind() == ErrorKind::NotFound => End::Missing,
         Err(error) => End::Failed(reason(&error)),
+    }
+}
+
+/// Whether a session has the turn that an address names, as far as its files can be read.
+fn has_turn(job: &Job, place: &Place<'_>) -> bool {
+    let options = Options { undone: true, copied: place.inherits, live: false };
+    let Ok(mut reader) = Reader::of_session(place.files, place.session, place.named, options) else {
+        return true;
+    };
+    loop {
+        match reader.next_record() {
+            Ok(Some(Record::Item(item))) if job.has(item.turn, item.turn_id.as_deref()) => return true,
+            Ok(Some(Record::Turn(turn))) if job.has(turn.turn, turn.turn_id.as_deref()) => return true,
+            Ok(Some(_)) => {}
+            Ok(None) => return false,
+            Err(_) => return true,
+        }
     }
 }
 
@@ -278,6 +302,8 @@ struct Tally {
     subagents: (usize, usize),
     archived: (usize, usize),
     began: Instant,
+    /// Whether a turn that was named does not exist.
+    lacks_turn: bool,
     exit: Exit,
 }
 
@@ -292,6 +318,7 @@ impl Tally {
             subagents: (0, 0),
             archived: (0, 0),
             began: Instant::now(),
+            lacks_turn: false,
             exit: Exit::Done,
         }
     }
@@ -320,6 +347,12 @@ impl Tally {
                         warn(format_args!("session '{id}': {problem}"));
                     }
                 }
+            }
+            End::NoTurn(turn) => {
+                warn(format_args!(
+                    "session '{id}' has no turn {turn}; 'codex-agent show {id} --oneline' lists its turns"
+                ));
+                self.lacks_turn = true;
             }
             End::Missing if self.is_named => {
                 warn(format_args!("session '{id}' has no rollout, and was not searched"));
@@ -365,6 +398,7 @@ impl Tally {
         if count == 0 {
             args.common.selection.note_none(index, "no session matches the filters")?;
         } else if self.printed == 0
+            && !self.lacks_turn
             && self.exit == Exit::Done
             && (self.subagents.0, self.archived.0) == (0, 0)
         {
@@ -377,7 +411,7 @@ impl Tally {
             }
         }
         Ok(match self.exit {
-            Exit::Done if self.printed == 0 => Exit::Negative,
+            Exit::Done if self.printed == 0 || self.lacks_turn => Exit::Negative,
             exit => exit,
         })
     }

@@ -1,5 +1,7 @@
 //! The turns and items that the flags choose.
 
+use std::fmt;
+
 use codex_agent_shared::cli::Value;
 use codex_agent_shared::error::{Error, Result};
 use codex_agent_shared::transcript::{Item, Record, Role};
@@ -9,6 +11,16 @@ use codex_agent_shared::transcript::{Item, Record, Role};
 pub(super) struct Range {
     first: u64,
     last: u64,
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.first, self.last) {
+            (first, last) if first == last => write!(f, "{first}"),
+            (first, u64::MAX) => write!(f, "{first}-"),
+            (first, last) => write!(f, "{first}-{last}"),
+        }
+    }
 }
 
 /// Parses `3`, `3-5`, `3-` and `-3`, and several of them with commas.

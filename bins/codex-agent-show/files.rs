@@ -1,6 +1,6 @@
 //! The files that a session changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use codex_agent_shared::error::{Result, warn};
@@ -50,6 +50,9 @@ pub(super) struct Files {
     totals: BTreeMap<String, Total>,
     /// The addresses of patches that are in no form that git reads.
     not_diffs: Vec<String>,
+    /// The files that the patches so far have touched, and the addresses of patches that move one of them.
+    touched: HashSet<String>,
+    moved: Vec<String>,
 }
 
 impl Files {
@@ -65,6 +68,8 @@ impl Files {
             order: Vec::new(),
             totals: BTreeMap::new(),
             not_diffs: Vec::new(),
+            touched: HashSet::new(),
+            moved: Vec::new(),
         }
     }
 
@@ -90,7 +95,15 @@ impl Files {
                     self.shortened.push(item.address.clone().unwrap_or_default());
                     Ok(())
                 }
-                true => self.print(text, output),
+                true => {
+                    if files.iter().any(|file| file.to.is_some() && self.touched.contains(&file.path)) {
+                        self.moved.push(item.address.clone().unwrap_or_default());
+                    }
+                    self.touched.extend(
+                        files.iter().flat_map(|file| [Some(&file.path), file.to.as_ref()]).flatten().cloned(),
+                    );
+                    self.print(text, output)
+                }
                 false => {
                     self.not_diffs.push(item.address.clone().unwrap_or_default());
                     Ok(())
@@ -155,6 +168,12 @@ impl Files {
         for address in &self.shortened {
             warn(format_args!(
                 "the patch {address} is left out: its line in the rollout is too long to be read as a whole"
+            ));
+        }
+        for address in &self.moved {
+            warn(format_args!(
+                "the patch {address} moves a file that an earlier patch of this output has changed: 'git apply' accepts \
+                 these patches only one at a time, by their addresses"
             ));
         }
         match self.view {

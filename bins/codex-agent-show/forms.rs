@@ -14,7 +14,7 @@ use codex_agent_shared::transcript::{Detail, Options, Reader, Record, raw_lines}
 use super::Args;
 use super::around::Around;
 use super::blocks::{Block, Blocks};
-use super::choice::Choice;
+use super::choice::{Choice, Range};
 use super::early::Early;
 use super::files::{Files, View};
 use super::html::Html;
@@ -346,7 +346,8 @@ fn records(
     let undone = summary.undone_turns;
     if !is_found && target.turn.is_none() && args.own.choice.is_part() {
         let turns = counted(summary.turns, "turn");
-        warn(format_args!("session '{id}' has {turns}, and none of --turns"));
+        let wanted: Vec<String> = args.own.choice.turns.iter().map(Range::to_string).collect();
+        warn(format_args!("session '{id}' has {turns}, and none of --turns {}", wanted.join(",")));
         return Ok(Some(Read { is_found: false, undone }));
     }
     Ok(Some(Read { is_found: target.report_missing(is_found), undone }))

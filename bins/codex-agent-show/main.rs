@@ -61,7 +61,7 @@ fn choosing() -> [Flag; 8] {
         Flag::number("last", "N", 1.., "show only the last N turns", |args: &mut Args| &mut args.own.last)
             .short('n')
             .more("Of a long transcript only the end is read, and the turns have no numbers then."),
-        Flag::parsed("only", Takes::Text("ROLES"), "show only items of these roles", choice::parse_roles, |args| {
+        Flag::parsed("only", Takes::Text("ROLES"), "show only items of these roles, such as user,assistant,command,output,patch", choice::parse_roles, |args| {
             &mut args.own.choice.roles
         })
         .more("ROLES are names of roles with commas between them: user, assistant, reasoning, plan, command, output, script, patch, todo, search, tool, image, question, agent, review, compaction, goal. See codex-agent-records(5)."),
@@ -148,7 +148,7 @@ fn tool() -> Tool {
             ("Print the last answer of a session:", "codex-agent show @ --final"),
             ("List the prompts of a session:", "codex-agent show @ --json | jq -r 'select(.role == \"user\").text'"),
             ("See which files a session changed:", "codex-agent show @ --stat"),
-            ("Choose a session by its transcript with fzf, and resume it:", "codex-agent ls | fzf --no-mouse -d '\\t' --with-nth 4,3 --preview 'codex-agent show --color=always --width=$FZF_PREVIEW_COLUMNS {1}' | codex-agent resume -"),
+            ("Choose a session by its transcript with fzf, and resume it:", "codex-agent ls --fields id,title,cwd | fzf --no-mouse -d '\\t' --with-nth 2,3 --preview 'codex-agent show --color=always --width=$FZF_PREVIEW_COLUMNS {1}' | codex-agent resume -"),
             ("Save a session as a page:", "codex-agent show @ --html > session.html"),
         ])
         .see_also("codex-agent(1) codex-agent-find(1) codex-agent-ls(1) codex-agent-pick(1) codex-agent-records(5) codex-agent(7) codex-agent-transcripts(7)".split(' '))

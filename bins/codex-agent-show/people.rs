@@ -20,6 +20,9 @@ const WIDEST: usize = 100;
 /// The number of lines of an output that are shown by default.
 pub(super) const LINES: usize = 5;
 
+/// The marks of Codex 0.137 to 0.171 where it has left out a part of an output.
+const CUTS: [&str; 2] = [" tokens truncated…", "command output truncated for persistence"];
+
 /// How transcripts are printed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Style {
@@ -264,7 +267,10 @@ impl Page<'_> {
         };
         let mut all: Vec<String> = lines[..head].iter().map(|line| shown(line)).collect();
         if tail > 0 {
-            all.push(format!("… {} more", counted(lines.len() - head - tail, "line")));
+            let hidden = &lines[head..lines.len() - tail];
+            let is_cut = |line: &&str| CUTS.iter().any(|mark| line.contains(mark));
+            let by_codex = if hidden.iter().any(is_cut) { ", shortened by Codex" } else { "" };
+            all.push(format!("… {} more{by_codex}", counted(hidden.len(), "line")));
             all.extend(lines[lines.len() - tail..].iter().map(|line| shown(line)));
         }
         for (at, line) in all.iter().enumerate() {

@@ -35,11 +35,15 @@ impl Target {
     pub(super) fn report_missing(&self, is_found: bool) -> bool {
         let (Some(turn), false) = (&self.turn, is_found) else { return true };
         let id = self.session.id.map(|id| id.to_string()).unwrap_or_default();
-        let what = match self.item {
-            Some(item) => format!("item {item} of turn {turn}"),
-            None => format!("turn {turn}"),
-        };
-        warn(format_args!("session '{id}' has no {what}; 'codex-agent show {id} --oneline' lists its turns"));
+        match self.item {
+            Some(item) => warn(format_args!(
+                "session '{id}' has no item {item} of turn {turn}; 'codex-agent show {id}:{turn} --json' has the \
+                 addresses of its items"
+            )),
+            None => warn(format_args!(
+                "session '{id}' has no turn {turn}; 'codex-agent show {id} --oneline' lists its turns"
+            )),
+        }
         false
     }
 }

@@ -1,5 +1,7 @@
 //! The sums of other machines.
 
+use std::collections::HashMap;
+
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::cli::remote::Remote;
 use codex_agent_shared::error::{Exit, Result, note};
@@ -33,7 +35,7 @@ pub(super) fn print(args: &Args, remote: Remote<'_>, shape: Shape) -> Result<Exi
     if stats.sums.is_empty() && exit == Exit::Done {
         note("nothing to count on the hosts");
     }
-    rows::print(&stats, shape)?;
+    rows::print(&stats, shape, &HashMap::new())?;
     Ok(exit)
 }
 

@@ -53,7 +53,7 @@ fn stats_flags() -> [Flag; 3] {
         Flag::new(
             "by",
             Takes::Words("BY,BY", By::values),
-            "count by these, in this order",
+            "count by these, in this order: day, week, month, project, model, session, group or host",
             |args: &mut Args, value| {
                 args.own.by = parse_by(value)?;
                 Ok(())
@@ -147,9 +147,13 @@ fn run(mut args: Args) -> Result<Exit> {
         note(format_args!("{} of other programs not counted", counted(imported, "imported turn")));
     }
     if stats.sums.is_empty() {
-        note(format_args!("nothing to count in {}", counted(sessions.len(), "session")));
+        match sessions.len() {
+            0 => args.common.selection.note_none(&mut index, "no session matches the filters")?,
+            count => note(format_args!("nothing to count in {}", counted(count, "session"))),
+        }
     }
-    rows::print(&stats, shape)?;
+    let titles = sessions.iter().filter_map(|session| Some((session.id?.to_string(), session.label())));
+    rows::print(&stats, shape, &titles.collect())?;
     Ok(if failed { Exit::Trouble } else { Exit::Done })
 }
 
@@ -162,7 +166,10 @@ fn find_sessions(args: &Args, index: &mut Index) -> Result<Vec<Session<'static>>
         if filter.archived == Archived::No {
             filter.archived = Archived::With;
         }
-        let fields = vec![Field::Id, Field::Cwd, Field::RolloutPath, Field::Parent];
+        let mut fields = vec![Field::Id, Field::Cwd, Field::RolloutPath, Field::Parent];
+        if args.own.by.contains(&By::Session) {
+            fields.push(Field::Title);
+        }
         index.list(&Query { filter, fields, ..Query::default() }, &mut |session| {
             sessions.push(session.clone().into_owned());
             Ok(())
@@ -173,7 +180,14 @@ fn find_sessions(args: &Args, index: &mut Index) -> Result<Vec<Session<'static>>
         return Err(Error::usage("filters of sessions cannot be combined with REF"));
     }
     reference::each_operand(&args.operands, |_| None, &mut |text| {
-        sessions.push(reference::resolve(index, text)?);
+        let (session, turn, _) = reference::resolve_address(index, text)?;
+        if turn.is_some() {
+            return Err(Error::usage(format!(
+                "'{text}' is the address of a turn: whole sessions are counted"
+            ))
+            .hint("'codex-agent show ADDRESS' prints the tokens of a turn"));
+        }
+        sessions.push(session);
         Ok(())
     })?;
     if args.own.tree {

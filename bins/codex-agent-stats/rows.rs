@@ -1,12 +1,14 @@
 //! The rows of the sums.
 
+use std::collections::HashMap;
+
 use codex_agent_shared::choice::Choice;
 use codex_agent_shared::config;
 use codex_agent_shared::error::Result;
 use codex_agent_shared::output::{Listing, Rows, Shape};
 use codex_agent_shared::record::Id;
 use codex_agent_shared::terminal::{Cell, Cut, Look, Table};
-use codex_agent_shared::text::{path_cell, thousands};
+use codex_agent_shared::text::{cell, path_cell, thousands};
 use codex_agent_shared::time::Timestamp;
 use codex_agent_shared::transcript::Tokens;
 use codex_agent_shared::transcript::stats::{By, Stats, StatsRecord, Sums};
@@ -48,7 +50,7 @@ fn duration(sums: &Sums) -> String {
     }
 }
 
-fn cells(values: Vec<String>, sums: &Sums, most: i64) -> Vec<Cell> {
+fn cells(values: Vec<String>, sums: &Sums, last: String) -> Vec<Cell> {
     let is_least = sums.unknown_turns > 0;
     let token = |of: fn(&Tokens) -> i64| number(sums.tokens.as_ref().map(of), is_least);
     let mut cells: Vec<Cell> = values.into_iter().map(Cell::from).collect();
@@ -59,12 +61,13 @@ fn cells(values: Vec<String>, sums: &Sums, most: i64) -> Vec<Cell> {
     {
         cells.push(Cell::number(text));
     }
-    cells.push(bar(total(sums), most).into());
+    cells.push(last.into());
     cells
 }
 
-/// Prints the sums: times in their order, all else with the most tokens first.
-pub(super) fn print(stats: &Stats, shape: Shape) -> Result<()> {
+/// Prints the sums: times in their order, all else with the most tokens first. On a terminal, rows about one session end
+/// with its title, by its id, and the others with a bar.
+pub(super) fn print(stats: &Stats, shape: Shape, titles: &HashMap<String, &str>) -> Result<()> {
     // A number is shown as a whole or not at all; the sums are the widest ones.
     let all = stats.total();
     let wide =
@@ -89,9 +92,12 @@ pub(super) fn print(stats: &Stats, shape: Shape) -> Result<()> {
         .optional(2, wide(|one| one.cached).max(6))
         .column("OUTPUT", Look::Plain)
         .column("REASONING", Look::Dim)
-        .optional(4, wide(|one| one.reasoning).max(9))
-        .column("", Look::Running)
-        .optional(1, BAR);
+        .optional(4, wide(|one| one.reasoning).max(9));
+    let session = stats.by.iter().position(|by| *by == By::Session && !titles.is_empty());
+    table = match session {
+        Some(_) => table.column("TITLE", Look::Plain).optional(5, 12),
+        None => table.column("", Look::Running).optional(1, BAR),
+    };
     let mut rows: Vec<_> = stats.sums.iter().collect();
     let first = stats.by.iter().find(|by| **by != By::Host);
     let is_time = matches!(first, Some(By::Day | By::Week | By::Month));
@@ -120,14 +126,16 @@ pub(super) fn print(stats: &Stats, shape: Shape) -> Result<()> {
         };
         let table = |_| {
             let values = values().map(|(by, value)| cell_of(*by, value.as_deref(), home.as_deref()));
-            cells(values.collect(), sums, most)
+            let id = session.and_then(|at| key[at].as_ref());
+            let title = || id.and_then(|id| titles.get(id)).map(|title| cell(title, 100)).unwrap_or_default();
+            cells(values.collect(), sums, if session.is_some() { title() } else { bar(total(sums), most) })
         };
         listing.add(&StatsRecord::new(&stats.by, key, sums), &[], Rows { plain, table })?;
     }
     if rows.len() > 1 {
         let mut values = vec!["total".to_owned()];
         values.resize(stats.by.len(), String::new());
-        listing.sum(cells(values, &stats.total(), 0));
+        listing.sum(cells(values, &stats.total(), String::new()));
     }
     listing.finish()
 }

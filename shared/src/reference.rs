@@ -238,8 +238,14 @@ pub fn not_found_error(index: &mut Index, text: &str) -> Result<Error> {
         };
         format!("{}  {}{hidden}", summary(session), cell(session.cwd.as_deref().unwrap_or(""), 60))
     });
-    let place = if text == "@@" { String::new() } else { format!(" of the directory '{}'", here.display()) };
+    let is_anywhere = text.starts_with("@@");
+    let place = if is_anywhere { String::new() } else { format!(" of the directory '{}'", here.display()) };
     let error = Error::not_found(format!("no session '{text}'{place}"));
+    let error = match is_anywhere || near.is_empty() {
+        true => error,
+        false if text == "@" => error.hint("'@@' is the newest session of all directories"),
+        false => error.hint(format!("'@{text}' counts the sessions of all directories")),
+    };
     Ok(match lines.is_empty() {
         true => error.hint("'codex-agent ls --archived --subagents' lists hidden sessions"),
         false => error.hint("similar sessions:").hint(lines),

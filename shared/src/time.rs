@@ -246,6 +246,9 @@ fn parse_period(text: &str, now: &Zoned) -> Option<(Zoned, Span)> {
             _ => match parse_weekday(text) {
                 Some(weekday) => (today.nth_weekday(-1, weekday).ok()?, day),
                 None => match text.len() {
+                    4 if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                        (format!("{text}-01-01").parse().ok()?, year)
+                    }
                     8 if text.contains("-w") => (parse_week(text)?, week),
                     7 if text.as_bytes()[4] == b'-' => (format!("{text}-01").parse().ok()?, month),
                     8 | 10 => (text.parse().ok()?, day),
@@ -360,6 +363,7 @@ mod tests {
         assert_eq!(both("2027-w01"), range("2027-01-03", "2027-01-10"));
         assert_eq!(both("2026-02"), range("2026-01-31", "2026-02-28"));
         assert_eq!(both("last year"), range("2024-12-31", "2025-12-31"));
+        assert_eq!(both("2025"), both("last year"));
         assert_eq!(both("wednesday"), range("2026-11-17", "2026-11-18"));
         assert_eq!(both("last tue"), range("2026-11-23", "2026-11-24"));
         assert_eq!(both("3 days ago"), both("3d"));

@@ -72,6 +72,7 @@ fn at_finds_the_newest_session_of_the_directory() {
     let ran = world.run(&["codex-agent-find", "@"]);
     ran.exits(1);
     assert!(ran.err.starts_with("codex-agent-find: no session '@' of "), "{}", ran.err);
+    assert!(ran.err.contains("\n  '@@' is the newest session of all directories\n"), "{}", ran.err);
 }
 
 #[test]

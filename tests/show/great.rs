@@ -243,12 +243,11 @@ fn a_pager_that_is_left_ends_the_reading() {
     let world = World::new();
     let mut rollout = Sparse::create(&world, PARENT);
     rollout.write(&meta(PARENT, &json!({})));
-    (1..20).for_each(|number| rollout.write(&talk(number, &turn(number), "early")));
-    for _ in 0..64 {
-        rollout.hole(1 << 20);
+    for number in 1..80 {
+        rollout.write(&talk(number, &turn(number), "many"));
+        rollout.hole(if number > 16 { 1 << 20 } else { 0 });
         rollout.write("\n");
     }
-    rollout.write(&talk(20, &turn(20), "late"));
     rollout.end();
     let Some((_, all)) = bytes_read(&world, &["codex-agent-show", PARENT]) else {
         eprintln!("SKIPPED: this system does not count the bytes that a process reads");

@@ -57,6 +57,9 @@ pub(super) static STANDARD: [Row; 3] = [
     standard('q', "quiet", "print only warnings and errors on standard error, and no status"),
 ];
 
+/// The forms of a reference, below the usage of commands that take one.
+const REFERENCE: &str = "REF is an id or a part of one, a name, @ (the newest session of the directory), @2 (the one before), or @@ (the newest of all); see codex-agent(7).";
+
 const fn standard(short: char, long: &'static str, help: &'static str) -> Row {
     Row { short: Some(short), ..Row::new(long, Takes::Nothing, help) }
 }
@@ -98,6 +101,10 @@ fn help_in(tool: &Tool, verb: Option<&Verb>, width: usize) -> String {
         if verb.is_none() && !has_no_verbs(tool) {
             wrapped(&mut out, "       ", &any_verb, 7, width);
             verbs(&mut out, tool, width);
+        }
+        if command.operands.contains("REF") {
+            out.push('\n');
+            wrapped(&mut out, "", REFERENCE, 0, width);
         }
         let standard = [("Other options", STANDARD.to_vec())];
         for (heading, rows) in command.sections.iter().chain(&standard) {

@@ -82,7 +82,8 @@ fn none_error(index: &mut Index, filter: &Filter, what: &str) -> Result<Error> {
         false => answers(index, words)?,
     };
     Ok(match others.is_empty() {
-        true => error.hint("'codex-agent ls' lists sessions; 'codex-agent find WORD' searches them"),
+        true => error
+            .hint("'codex-agent ls' lists sessions; 'codex-agent find --said WORD' searches what was said"),
         false => {
             let lines = describe_answers(&others, filter, SIMILAR);
             error.hint("without the other options, the words match:").hint(lines)

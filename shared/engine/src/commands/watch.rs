@@ -327,9 +327,18 @@ pub fn watch_sessions(
         std::thread::sleep(POLL_INTERVAL);
     }
     show.finish()?;
-    let has_failed = |status| matches!(status, Some(Status::Failed | Status::Interrupted));
-    let failed = flags.exit_status && sessions.statuses().any(|(_, status)| has_failed(status));
-    Ok(if failed { Exit::Negative } else { Exit::Done })
+    let mut exit = Exit::Done;
+    for (id, status) in sessions.statuses().filter(|_| flags.exit_status) {
+        let how = match status {
+            Some(Status::Failed) => "failed",
+            Some(Status::Interrupted) => "was interrupted",
+            _ => continue,
+        };
+        // The turn may have ended before anything was followed.
+        warn(format_args!("session '{id}': the last turn {how}"));
+        exit = Exit::Negative;
+    }
+    Ok(exit)
 }
 
 /// Records of the past of several sessions.

@@ -323,7 +323,7 @@ pub fn watch_options<O: 'static>() -> [Flag<O>; 5] {
         Flag::<O>::parsed(
             "only",
             Takes::Text("WORDS"),
-            "print only these records",
+            "print only these records, such as user,assistant,turn,session",
             |value| Only::parse(&value.text()?),
             |args| &mut args.jobs.watch.only,
         )
