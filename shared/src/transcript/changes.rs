@@ -187,3 +187,65 @@ fn a_file_may_be_cut_or_deleted_while_it_is_read() {
     find_again(&mut reader).unwrap();
     assert_eq!(brief(&rest(&mut reader)), ["3 user four", "3 assistant four!", "3 completed"]);
 }
+
+/// Codex writes the end of a command and its output in either order: in recordings, the order is changed.
+#[test]
+#[allow(clippy::disallowed_methods)] // A test makes the file that it reads.
+fn a_command_is_one_in_whichever_order_its_end_is_written() {
+    let mut moved = 0;
+    for version in ["0.169.0", "0.171.0"] {
+        let files = Files::walk(&home(version));
+        for session in sessions(&files) {
+            let parts = files.of_session(Id::parse(&session).unwrap());
+            let text = fs::read_to_string(&parts[0].path).unwrap();
+            if parts.len() > 1 || text.contains("\"history_base\"") {
+                continue;
+            }
+            let mut lines: Vec<&str> = text.lines().collect();
+            let mut at = 0;
+            while at < lines.len() {
+                let line: Value = serde_json::from_str(lines[at]).unwrap();
+                let (item, call) = (&line["payload"]["item"], &line["payload"]["item"]["id"]);
+                let is_output = |other: &&str| {
+                    let other: Value = serde_json::from_str(other).unwrap();
+                    other["payload"]["type"] == "function_call_output" && other["payload"]["call_id"] == *call
+                };
+                let end = lines[at..].iter().position(is_output);
+                if item["type"] == "CommandExecution"
+                    && let Some(end) = end
+                {
+                    lines[at..=at + end].rotate_left(1);
+                    moved += 1;
+                }
+                at += 1;
+            }
+            let changed = lines.join("\n") + "\n";
+            if changed == text {
+                continue;
+            }
+            let folder = Home::new();
+            let path = folder.write(&session, None, &changed);
+            let want = read_all(&files, &session, everything()).0;
+            assert_eq!(brief(&folder.read(&session, everything()).0), brief(&want), "{version} {session}");
+            assert_eq!(folder.read(&session, everything()).0, want, "{version} {session}");
+            // While the session is followed, each command is passed on once, with its first output.
+            fs::write(&path, "").unwrap();
+            let mut reader = folder.reader(&session, Options { live: true, ..everything() });
+            let mut found = Vec::new();
+            for line in &lines {
+                append(&path, format!("{line}\n").as_bytes());
+                found.extend(rest(&mut reader));
+            }
+            let commands = |all: &[Value]| -> Vec<String> {
+                let commands = all.iter().filter(|one| one["role"] == "command" && one["late"] == false);
+                let mut all: Vec<String> = commands
+                    .map(|one| format!("{} {} {}", one["turn_id"], one["item"], one["text"]))
+                    .collect();
+                all.sort();
+                all
+            };
+            assert_eq!(commands(&found), commands(&want), "{version} {session}");
+        }
+    }
+    assert!(moved > 10, "{moved}");
+}

@@ -112,8 +112,19 @@ impl Machine {
         }
     }
 
+    /// Whether a call was passed on before its item, which comes now.
+    fn is_answered(&mut self, call: Raw<'_>) -> bool {
+        let call = text(call).unwrap_or_default();
+        let found = self.answered.iter().position(|answered| *answered == *call);
+        found.and_then(|at| self.answered.remove(at)).is_some()
+    }
+
     fn command_item(&mut self, turn_id: Option<&str>, at: Option<Timestamp>, item: &Fields<'_>) {
         self.file.has_command_items = true;
+        // In a transcript that is followed the command was passed on with its output.
+        if self.is_answered(item.id) {
+            return;
+        }
         let is_user = text(item.source).as_deref() == Some("user_shell");
         let by = if is_user { By::User } else { By::Agent };
         let words = command(item.command);

@@ -35,6 +35,8 @@ pub(super) struct Machine {
     pub(super) open: Option<Open>,
     pub(super) closed: VecDeque<Closed>,
     partial: VecDeque<(Place, Slot)>,
+    /// The calls of a followed transcript that were passed on before their items.
+    pub(super) answered: VecDeque<String>,
     /// Items before the first turn, or between two turns.
     preface: VecDeque<Item>,
     serial: u64,

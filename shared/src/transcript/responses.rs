@@ -14,6 +14,9 @@ use crate::codex::rollout::wire::{Fields, Line, Raw, list, members, object, read
 use crate::codex::rollout::{AgentMessage, is_image_tag};
 use crate::time::Timestamp;
 
+/// The number of calls whose items may come after they were passed on.
+const ANSWERED: usize = 64;
+
 impl Machine {
     /// An item of the model, in an envelope or bare.
     pub(super) fn response(&mut self, line: &Line<'_>) {
@@ -193,8 +196,18 @@ impl Machine {
         let is_command = waiting.item.role == Role::Command;
         let has_items = is_command && (self.file.has_command_items || line.ordinal.is_some());
         // An item with the end of the command still comes, where commands have items: perhaps after the turn.
-        let wait =
-            if has_items && (found.is_running || found.is_aborted) { Wait::Item } else { Wait::Nothing };
+        let wait = match has_items {
+            false => Wait::Nothing,
+            true if found.is_running || found.is_aborted => Wait::Item,
+            true if self.wants.live => {
+                self.answered.push_back(call.clone());
+                if self.answered.len() > ANSWERED {
+                    self.answered.pop_front();
+                }
+                Wait::Nothing
+            }
+            true => Wait::Copy,
+        };
         self.change(&call, |slot| complete(slot, found, wait, cwd.as_deref()));
     }
 

@@ -85,8 +85,11 @@ pub(super) enum Wait {
     Nothing,
     /// Its output.
     Output,
-    /// The output is known, but perhaps not the last one: an item may still come.
+    /// The output is known, but perhaps not the last one: an item may still come, even after the end of the turn.
     Item,
+    /// The output is known; the item that has it too may still come in the turn. Codex 0.169 and 0.171 write the two in
+    /// either order.
+    Copy,
 }
 
 /// A call or another item in its place.
