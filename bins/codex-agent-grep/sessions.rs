@@ -411,7 +411,7 @@ impl Tally {
             }
         }
         Ok(match self.exit {
-            Exit::Done if self.printed == 0 || self.lacks_turn => Exit::Negative,
+            Exit::Done if self.printed == 0 => Exit::Negative,
             exit => exit,
         })
     }

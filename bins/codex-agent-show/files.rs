@@ -96,12 +96,15 @@ impl Files {
                     Ok(())
                 }
                 true => {
-                    if files.iter().any(|file| file.to.is_some() && self.touched.contains(&file.path)) {
+                    if files
+                        .iter()
+                        .any(|file| file.to.is_some() && self.touched.contains(&self.path(&file.path)))
+                    {
                         self.moved.push(item.address.clone().unwrap_or_default());
                     }
-                    self.touched.extend(
-                        files.iter().flat_map(|file| [Some(&file.path), file.to.as_ref()]).flatten().cloned(),
-                    );
+                    let paths = files.iter().flat_map(|file| [Some(&file.path), file.to.as_ref()]).flatten();
+                    let paths: Vec<String> = paths.map(|path| self.path(path)).collect();
+                    self.touched.extend(paths);
                     self.print(text, output)
                 }
                 false => {

@@ -168,7 +168,7 @@ fn find_sessions(args: &Args, index: &mut Index) -> Result<Vec<Session<'static>>
         }
         let mut fields = vec![Field::Id, Field::Cwd, Field::RolloutPath, Field::Parent];
         if args.own.by.contains(&By::Session) {
-            fields.push(Field::Title);
+            fields.extend([Field::Title, Field::Name]);
         }
         index.list(&Query { filter, fields, ..Query::default() }, &mut |session| {
             sessions.push(session.clone().into_owned());

@@ -342,6 +342,64 @@ fn records_that_were_returned_early_are_confirmed_or_refuted() {
     assert!(outcomes.iter().all(|count| *count > 100), "{outcomes:?}");
 }
 
+/// The item of a command comes behind its output, at once, after many other lines, after the turn, or never.
+#[test]
+fn a_command_whose_item_comes_behind_its_output_is_one() {
+    let home = Home::new();
+    let payload = |kind: &str, payload: Value| line(Some(7), kind, payload);
+    let said = |text: &str| {
+        let item = json!({ "type": "AgentMessage", "content": [{ "type": "Text", "text": text }] });
+        payload("event_msg", json!({ "type": "item_completed", "turn_id": turn(1), "item": item }))
+    };
+    let call = |id: &str, command: &str| {
+        let words = json!({ "cmd": command }).to_string();
+        payload(
+            "response_item",
+            json!({ "type": "function_call", "name": "exec_command", "call_id": id, "arguments": words }),
+        )
+    };
+    let output = |id: &str, text: &str| {
+        let text = format!("Process exited with code 0\nOutput:\n{text}");
+        payload("response_item", json!({ "type": "function_call_output", "call_id": id, "output": text }))
+    };
+    let item = |id: &str, command: &str, text: &str| {
+        let item = json!({
+            "type": "CommandExecution", "id": id, "command": ["bash", "-lc", command], "exit_code": 0, "aggregated_output": text,
+        });
+        payload("event_msg", json!({ "type": "item_completed", "turn_id": turn(1), "item": item }))
+    };
+    let start = payload("event_msg", json!({ "type": "task_started", "turn_id": turn(1) }));
+    let end = payload(
+        "event_msg",
+        json!({ "type": "task_complete", "turn_id": turn(1), "last_agent_message": "x" }),
+    );
+    for (between, is_after) in [(0, false), (3, false), (40, false), (0, true), (40, true)] {
+        let mut lines = vec![meta(A, json!({ "history_mode": "paginated" })), start.clone()];
+        lines.extend([call("c", "one"), output("c", "1")]);
+        lines.extend((0..between).map(|number| said(&number.to_string())));
+        let mut rest = vec![item("c", "one", "1"), said("last"), end.clone()];
+        if is_after {
+            rest.rotate_left(1);
+        }
+        lines.extend(rest);
+        // The same id once more, with the item first, and a command without an item.
+        lines.push(start.replace(&turn(1), &turn(2)));
+        lines.extend([call("c", "two"), item("c", "two", "2").replace(&turn(1), &turn(2)), output("c", "2")]);
+        lines.extend([call("d", "three"), output("d", "3"), end.replace(&turn(1), &turn(2))]);
+        home.write(A, None, lines.join("\n") + "\n");
+        for live in [false, true] {
+            let all = home.read(A, Options { live, ..everything() }).0;
+            let commands = all.iter().filter(|one| one["role"] == "command" || one["role"] == "output");
+            let mut found: Vec<String> = commands
+                .map(|one| format!("{} {} {}", one["turn"], one["item"], one["text"].as_str().unwrap()))
+                .collect();
+            found.sort();
+            let want = ["1 1 one", "1 2 1", "2 1 two", "2 2 2", "2 3 three", "2 4 3"];
+            assert_eq!(found, want, "{between} {is_after} {live}");
+        }
+    }
+}
+
 #[test]
 fn an_item_belongs_to_the_turn_whose_id_it_has() {
     let home = Home::new();

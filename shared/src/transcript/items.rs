@@ -8,6 +8,9 @@ use crate::codex::rollout::json::Json;
 use crate::codex::rollout::wire::{Fields, Line, Raw, list, object, read, string, text};
 use crate::time::Timestamp;
 
+/// The number of calls whose items may come after they were passed on.
+const ANSWERED: usize = 64;
+
 impl Machine {
     /// A finished item.
     pub(super) fn item(&mut self, line: &Line<'_>, turn_id: Option<&str>) {
@@ -112,6 +115,14 @@ impl Machine {
         }
     }
 
+    /// Notes that a complete call is passed on before its item has come.
+    pub(super) fn answer(&mut self, call: String) {
+        self.answered.push_back(call);
+        if self.answered.len() > ANSWERED {
+            self.answered.pop_front();
+        }
+    }
+
     /// Whether a call was passed on before its item, which comes now.
     fn is_answered(&mut self, call: Raw<'_>) -> bool {
         let call = text(call).unwrap_or_default();
@@ -121,7 +132,7 @@ impl Machine {
 
     fn command_item(&mut self, turn_id: Option<&str>, at: Option<Timestamp>, item: &Fields<'_>) {
         self.file.has_command_items = true;
-        // In a transcript that is followed the command was passed on with its output.
+        // The command was passed on with its output.
         if self.is_answered(item.id) {
             return;
         }

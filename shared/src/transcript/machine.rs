@@ -17,6 +17,8 @@ use crate::time::Timestamp;
 /// The number of calls of a turn that wait at a time, and their size: beyond, the first one waits no longer.
 const SLOTS: usize = 512;
 const HELD: usize = 4 << 20;
+/// The number of items behind a command among which the item of the command comes.
+const NEAR: usize = 16;
 /// The number of ended turns, and of incomplete calls, to which late lines are matched.
 const CLOSED: usize = 1024;
 const PARTIAL: usize = 64;
@@ -35,7 +37,7 @@ pub(super) struct Machine {
     pub(super) open: Option<Open>,
     pub(super) closed: VecDeque<Closed>,
     partial: VecDeque<(Place, Slot)>,
-    /// The calls of a followed transcript that were passed on before their items.
+    /// The complete calls that were passed on before their items.
     pub(super) answered: VecDeque<String>,
     /// Items before the first turn, or between two turns.
     preface: VecDeque<Item>,
@@ -113,6 +115,7 @@ impl Machine {
         self.finish_turn();
         self.part = part;
         self.is_subagent = false;
+        self.answered.clear();
         if !is_same_file {
             self.file = FileState::default();
         }
@@ -399,7 +402,11 @@ impl Machine {
             }
         }
         while let Some(first) = open.slots.front() {
-            let is_ready = first.wait == Wait::Nothing && !is_unnamed;
+            let is_known = match first.wait {
+                Wait::Copy => open.slots.len() > NEAR,
+                wait => wait == Wait::Nothing,
+            };
+            let is_ready = is_known && !is_unnamed;
             if !is_ready && open.slots.len() <= SLOTS && open.held <= HELD {
                 break;
             }
@@ -552,7 +559,9 @@ impl Machine {
     }
 
     fn emit(&mut self, place: &Place, slot: Slot, is_late: bool) {
-        if slot.wait != Wait::Nothing && slot.size < HELD / PARTIAL {
+        if slot.wait == Wait::Copy {
+            slot.call.clone().into_iter().for_each(|call| self.answer(call));
+        } else if slot.wait != Wait::Nothing && slot.size < HELD / PARTIAL {
             self.partial.push_back((place.clone(), slot.clone()));
             if self.partial.len() > PARTIAL {
                 self.partial.pop_front();

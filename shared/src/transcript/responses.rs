@@ -14,9 +14,6 @@ use crate::codex::rollout::wire::{Fields, Line, Raw, list, members, object, read
 use crate::codex::rollout::{AgentMessage, is_image_tag};
 use crate::time::Timestamp;
 
-/// The number of calls whose items may come after they were passed on.
-const ANSWERED: usize = 64;
-
 impl Machine {
     /// An item of the model, in an envelope or bare.
     pub(super) fn response(&mut self, line: &Line<'_>) {
@@ -117,6 +114,10 @@ impl Machine {
         if call.as_deref().is_some_and(|call| self.waiting(call).is_some()) {
             return;
         }
+        if let Some(call) = &call {
+            // Some services use ids again.
+            self.answered.retain(|answered| answered != call);
+        }
         let name = text(fields.name).unwrap_or_default();
         let words = text(fields.arguments).or(text(fields.input)).unwrap_or_default();
         let given = Fields::of(&words);
@@ -196,17 +197,14 @@ impl Machine {
         let is_command = waiting.item.role == Role::Command;
         let has_items = is_command && (self.file.has_command_items || line.ordinal.is_some());
         // An item with the end of the command still comes, where commands have items: perhaps after the turn.
-        let wait = match has_items {
-            false => Wait::Nothing,
-            true if found.is_running || found.is_aborted => Wait::Item,
-            true if self.wants.live => {
-                self.answered.push_back(call.clone());
-                if self.answered.len() > ANSWERED {
-                    self.answered.pop_front();
-                }
+        let wait = match () {
+            () if !has_items || found.is_unsupported() => Wait::Nothing,
+            () if found.is_running || found.is_aborted => Wait::Item,
+            () if self.wants.live => {
+                self.answer(call.clone());
                 Wait::Nothing
             }
-            true => Wait::Copy,
+            () => Wait::Copy,
         };
         self.change(&call, |slot| complete(slot, found, wait, cwd.as_deref()));
     }

@@ -87,8 +87,8 @@ pub(super) enum Wait {
     Output,
     /// The output is known, but perhaps not the last one: an item may still come, even after the end of the turn.
     Item,
-    /// The output is known; the item that has it too may still come in the turn. Codex 0.169 and 0.171 write the two in
-    /// either order.
+    /// The output is known; the item that has it too may still come, with the next lines. Codex 0.169 and 0.171 write the
+    /// two in either order.
     Copy,
 }
 
