@@ -349,9 +349,7 @@ impl Tally {
                 }
             }
             End::NoTurn(turn) => {
-                warn(format_args!(
-                    "session '{id}' has no turn {turn}; 'codex-agent show {id} --oneline' lists its turns"
-                ));
+                warn(reference::no_turn(&id, &turn));
                 self.lacks_turn = true;
             }
             End::Missing if self.is_named => {

@@ -40,9 +40,7 @@ impl Target {
                 "session '{id}' has no item {item} of turn {turn}; 'codex-agent show {id}:{turn} --json' has the \
                  addresses of its items"
             )),
-            None => warn(format_args!(
-                "session '{id}' has no turn {turn}; 'codex-agent show {id} --oneline' lists its turns"
-            )),
+            None => warn(reference::no_turn(&id, turn)),
         }
         false
     }

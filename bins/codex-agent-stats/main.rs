@@ -152,7 +152,8 @@ fn run(mut args: Args) -> Result<Exit> {
             count => note(format_args!("nothing to count in {}", counted(count, "session"))),
         }
     }
-    let titles = sessions.iter().filter_map(|session| Some((session.id?.to_string(), session.label())));
+    let named = if args.own.by.contains(&By::Session) { &sessions[..] } else { &[] };
+    let titles = named.iter().filter_map(|session| Some((session.id?.to_string(), session.label())));
     rows::print(&stats, shape, &titles.collect())?;
     Ok(if failed { Exit::Trouble } else { Exit::Done })
 }

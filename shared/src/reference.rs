@@ -252,6 +252,12 @@ pub fn not_found_error(index: &mut Index, text: &str) -> Result<Error> {
     })
 }
 
+/// The message for an address of a turn that its session does not have.
+#[doc(hidden)]
+pub fn no_turn(session: &str, turn: &str) -> String {
+    format!("session '{session}' has no turn {turn}; 'codex-agent show {session} --oneline' lists its turns")
+}
+
 /// The number of similar sessions in an error.
 const SIMILAR: usize = 5;
 

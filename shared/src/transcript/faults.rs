@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::chain::of_session;
-use super::reader::live_file;
+use super::reader::pieces;
 use super::*;
 use crate::codex::files::Files;
 use crate::codex::rollout::mutations::Dice;
@@ -307,10 +306,7 @@ fn records_that_were_returned_early_are_confirmed_or_refuted() {
         }
         home.write(A, None, lines.join("\n") + "\n");
         let files = Files::walk(home.0.path());
-        let sources = || {
-            let live = live_file(&files, Id::parse(A).unwrap(), None).unwrap();
-            of_session(&files, Id::parse(A).unwrap(), live, true, &mut Vec::new()).unwrap()
-        };
+        let sources = || pieces(&files, Id::parse(A).unwrap(), None, true).unwrap().0;
         let (whole, plain) = home.read(A, everything());
         let read = |most: usize| {
             let session = Id::parse(A);

@@ -394,7 +394,7 @@ impl Machine {
         let is_unnamed = open.place.id.is_none() && (open.is_in_review || open.reviewer.is_some());
         if self.wants.live {
             let (ready, waiting): (VecDeque<Slot>, VecDeque<Slot>) =
-                open.slots.drain(..).partition(|slot| slot.wait == Wait::Nothing);
+                open.slots.drain(..).partition(|slot| matches!(slot.wait, Wait::Nothing | Wait::Copy));
             open.slots = waiting;
             open.held = open.slots.iter().map(|slot| slot.size).sum();
             for slot in ready {

@@ -122,9 +122,7 @@ impl Reader {
         named: Option<&str>,
         options: Options,
     ) -> io::Result<Reader> {
-        let live = live_file(files, session, named)?;
-        let mut problems = Vec::new();
-        let sources = of_session(files, session, live, options.undone, &mut problems)?;
+        let (sources, problems) = pieces(files, session, named, options.undone)?;
         Reader::new(Some(session), sources, options, problems)
     }
 
@@ -137,9 +135,7 @@ impl Reader {
         named: Option<&str>,
         options: Options,
     ) -> io::Result<Reader> {
-        let live = live_file(files, session, named)?;
-        let mut problems = Vec::new();
-        let sources = of_session(files, session, live, options.undone, &mut problems)?;
+        let (sources, problems) = pieces(files, session, named, options.undone)?;
         Reader::at_once_beyond(LONG, Some(session), sources, options, problems)
     }
 
@@ -233,9 +229,7 @@ impl Reader {
         count: u64,
         options: Options,
     ) -> io::Result<Reader> {
-        let live = live_file(files, session, named)?;
-        let mut problems = Vec::new();
-        let sources = of_session(files, session, live, false, &mut problems)?;
+        let (sources, problems) = pieces(files, session, named, false)?;
         let tail = Tail::of(Some(session), sources, count, short)?;
         // Turns that were copied into a subagent have no numbers: they come before the first one.
         let copied = options.copied && tail.turns < count;
@@ -457,6 +451,19 @@ pub(super) fn live_file<'f>(
     files.live(session, named).ok_or_else(missing)
 }
 
+/// The pieces of the transcript of a session, perhaps with those that were reverted, and why others are missing.
+pub(super) fn pieces(
+    files: &Files,
+    session: Id,
+    named: Option<&str>,
+    undone: bool,
+) -> io::Result<(Vec<Source>, Vec<Problem>)> {
+    let live = live_file(files, session, named)?;
+    let mut problems = Vec::new();
+    let sources = of_session(files, session, live, undone, &mut problems)?;
+    Ok((sources, problems))
+}
+
 /// Whether an error is one of the contents of a file, as a compressed one may have.
 fn is_of_contents(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
@@ -538,9 +545,8 @@ pub fn raw_lines(
     named: Option<&str>,
     each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<Vec<Problem>> {
-    let live = live_file(files, session, named)?;
-    let mut problems = Vec::new();
-    for source in of_session(files, session, live, false, &mut problems)? {
+    let (sources, mut problems) = pieces(files, session, named, false)?;
+    for source in sources {
         let file = open(&source.path, source.start)?.take(source.end.saturating_sub(source.start));
         let mut lines = crate::ndjson::Lines::new(file, 64 << 10);
         let mut left_out = 0;

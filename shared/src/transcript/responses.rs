@@ -200,10 +200,6 @@ impl Machine {
         let wait = match () {
             () if !has_items || found.is_unsupported() => Wait::Nothing,
             () if found.is_running || found.is_aborted => Wait::Item,
-            () if self.wants.live => {
-                self.answer(call.clone());
-                Wait::Nothing
-            }
             () => Wait::Copy,
         };
         self.change(&call, |slot| complete(slot, found, wait, cwd.as_deref()));
